@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The reasons for which something was not recorded: the one list of them, for both sides of the kernel
+ * border. LOSS(enumerator, json key, what it means, what the user can do about it)
+ *
+ * A counter holds events and, where the size was known, bytes. Every report prints those that are not zero.
+ */
+#ifndef MEMWATCH_LOSSES_H
+#define MEMWATCH_LOSSES_H
+
+#define LOSSES(LOSS)                                                                                         \
+	LOSS(LIVE_FULL, "live_full", "blocks not recorded: the table of live blocks is full",                \
+	     "raise --max-live")                                                                             \
+	LOSS(STACKS_FULL, "stacks_full", "blocks not recorded: the table of stacks is full",                 \
+	     "raise --max-stacks")                                                                           \
+	LOSS(NO_MEMORY, "no_memory", "blocks not recorded: the kernel had no memory for a map entry",        \
+	     "free memory on this machine")                                                                  \
+	LOSS(MISSED_RETURN, "missed_return",                                                                 \
+	     "allocations whose end was not seen: the thread died, jumped out of the allocator, or the "     \
+	     "kernel "                                                                                       \
+	     "missed the return",                                                                            \
+	     "nothing; a few are normal when threads are killed")                                            \
+	LOSS(MISSED_FREE, "missed_free", "blocks replaced at their address although no free was seen",       \
+	     "check `memwatch sites` for an allocator that was not found")                                   \
+	LOSS(STACK_COLLISION, "stack_collision",                                                             \
+	     "blocks not recorded: their stack's hash was taken by other stacks",                            \
+	     "nothing; report it if it persists")                                                            \
+	LOSS(STACK_UNREADABLE, "stack_unreadable",                                                           \
+	     "stacks that end early: a frame's memory could not be read",                                    \
+	     "nothing; the innermost caller is right all the same")                                          \
+	LOSS(STACK_TRUNCATED, "stack_truncated", "stacks deeper than the limit, cut at their outer end",     \
+	     "nothing; the innermost frames are right")                                                      \
+	LOSS(RESULT_UNREADABLE, "result_unreadable", "blocks not recorded: their address could not be read", \
+	     "nothing; the page that posix_memalign wrote to was gone")                                      \
+	LOSS(THREAD_STATE, "thread_state",                                                                   \
+	     "calls not recorded: the kernel had no memory for a thread's state",                            \
+	     "free memory on this machine")                                                                  \
+	LOSS(RING_FULL, "ring_full", "mapping events not recorded: the event buffer was full",               \
+	     "watch fewer processes, or raise --ring-size")                                                  \
+	LOSS(ACCOUNTS_FULL, "accounts_full", "processes not watched: the table of processes is full",        \
+	     "watch fewer processes")
+
+enum loss {
+#define LOSS_ENUM(name, key, meaning, advice) LOSS_##name,
+	LOSSES(LOSS_ENUM)
+#undef LOSS_ENUM
+		LOSS_COUNT
+};
+
+#endif

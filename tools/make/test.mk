@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Tests. `make check` runs every kind; each kind adds itself with a line `check: check-KIND`.
+# Nothing is written outside $(OUT), but for temporary files that the tests remove themselves.
+
+.PHONY: check
+check:
+
+# --- unit: one program for each user file, linked with all the user objects --------------------------------------
+
+UNIT_SOURCES  := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_PROGRAMS := $(UNIT_SOURCES:%.c=$(OUT)/%)
+
+.PHONY: check-unit
+check: check-unit
+check-unit: $(UNIT_PROGRAMS)
+	$(Q)V=$(V) tools/make/run-unit $^
+
+$(OUT)/tests/unit/%: tests/unit/%.c $(OUT)/libmemwatch.a
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(USER_FLAGS) -MMD -MP -MF $@.d $< $(OUT)/libmemwatch.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
+
+# --- asan: the same programs under the address and undefined-behaviour sanitizers --------------------------------
+
+ASAN          := $(OUT)/asan
+ASAN_FLAGS     = $(USER_FLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_OBJECTS  := $(USER_SOURCES:user/%.c=$(ASAN)/user/%.o)
+ASAN_PROGRAMS := $(UNIT_SOURCES:%.c=$(ASAN)/%)
+
+.PHONY: asan
+asan: $(ASAN_PROGRAMS)
+	$(Q)V=$(V) tools/make/run-unit $^
+
+$(ASAN)/user/%.o: user/%.c | $(OUT)/memwatch.skel.h
+	$(call say,CC-ASAN,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ASAN_FLAGS) -MMD -MP -c $< -o $@
+
+$(ASAN)/libmemwatch.a: $(ASAN_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(ASAN)/tests/unit/%: tests/unit/%.c $(ASAN)/libmemwatch.a
+	$(call say,CC-ASAN,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ASAN_FLAGS) -MMD -MP -MF $@.d $< $(ASAN)/libmemwatch.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
+
+# --- fuzz: tests/fuzz/fuzz_NAME.c under libFuzzer; seeds are made by tests/fuzz/seeds ----------------------------
+
+FUZZ          := $(OUT)/fuzz
+FUZZ_RUNS     ?= 20000
+# clang warns of other things than gcc, whose word counts.
+FUZZ_FLAGS     = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -fno-sanitize-recover=all
+FUZZ_SOURCES  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_NAMES    := $(FUZZ_SOURCES:tests/fuzz/%.c=%)
+FUZZ_PROGRAMS := $(FUZZ_NAMES:%=$(FUZZ)/%)
+FUZZ_OBJECTS  := $(USER_SOURCES:user/%.c=$(FUZZ)/user/%.o)
+
+.PHONY: fuzz check-fuzz
+fuzz: $(FUZZ_PROGRAMS) $(FUZZ)/seeds
+
+check: check-fuzz
+check-fuzz: fuzz
+	$(Q)for name in $(FUZZ_NAMES); do \
+		mkdir -p $(FUZZ)/corpus/$$name && \
+		$(FUZZ)/$$name -runs=$(FUZZ_RUNS) -max_len=65536 -timeout=20 -rss_limit_mb=1024 -seed=1 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(FUZZ)/$$name- $(FUZZ)/corpus/$$name $(FUZZ)/seeds/$$name \
+			>$(FUZZ)/$$name.log 2>&1 || { tail -n 60 $(FUZZ)/$$name.log; exit 1; }; \
+		echo "  $$name: $$(awk '/number_of_executed_units/ {print $$2}' $(FUZZ)/$$name.log) inputs, no fault"; \
+	done
+
+$(FUZZ)/user/%.o: user/%.c | $(OUT)/memwatch.skel.h
+	$(call say,CC-FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c $< -o $@
+
+$(FUZZ)/libmemwatch.a: $(FUZZ_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(FUZZ)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ)/libmemwatch.a
+	$(call say,CC-FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d $< $(FUZZ)/libmemwatch.a \
+		$(LDFLAGS) $(LIBS) -o $@
+
+$(FUZZ)/seeds: tests/fuzz/seeds
+	$(call say,SEEDS,$@)
+	$(Q)rm -rf $@ && mkdir -p $@ && CC="$(CC)" tests/fuzz/seeds $@
+
+-include $(UNIT_PROGRAMS:%=%.d) $(ASAN_PROGRAMS:%=%.d) $(ASAN_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(FUZZ_PROGRAMS:%=%.d)
