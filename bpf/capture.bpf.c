@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Stacks, and where each is kept. A stack's entry is found by a hash of its frames and is its own only if the
+ * frames are the same; where another stack has the hash, the next salt is tried.
+ */
+#include "memwatch.h"
+
+int capture__walk(struct thread *thread);
+int capture__same_frames(struct stack_value *a, struct stack_value *b);
+
+#define SALTS          4
+#define STACK_SPAN_MAX (64ULL << 20) /* a frame pointer further up than this is no frame pointer */
+#define USER_LIMIT     (1ULL << 47)
+
+/* The saved frame pointer and return address that a frame pointer points at (System V ABI x86-64, 3.2.2). */
+struct frame {
+	__u64 next;
+	__u64 return_address;
+};
+
+static __u64 mix(__u64 hash, __u64 frame)
+{
+	hash = (hash ^ frame) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ (hash >> 29);
+}
+
+/*
+ * Follows frame pointers from the caller. The caller itself is always right: the instruction pointer after
+ * the return is its own. A frame pointer must stay within the stack and rise.
+ *
+ * Not static: the verifier checks a global function once, not at every call.
+ */
+__noinline int capture__walk(struct thread *thread)
+{
+	__u64 limit, low, fp, hash;
+	struct stack_value *stack;
+	struct frame frame;
+	__u32 i, flags = 0;
+
+	if (!thread)
+		return 0;
+	stack = &thread->stack;
+	low = thread->sp;
+	fp = thread->fp;
+	limit = low + STACK_SPAN_MAX;
+	stack->frames[0] = thread->ip;
+	hash = mix(0, thread->ip);
+	for (i = 1; i < STACK_FRAMES_MAX; i++) {
+		if (fp < low || fp >= limit || fp & 7)
+			break;
+		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)fp)) {
+			flags |= STACK_UNREADABLE;
+			break;
+		}
+		if (frame.return_address < 4096 || frame.return_address >= USER_LIMIT)
+			break;
+		stack->frames[i] = frame.return_address;
+		hash = mix(hash, frame.return_address);
+		low = fp + sizeof(frame);
+		fp = frame.next;
+	}
+	if (i == STACK_FRAMES_MAX && fp >= low && fp < limit)
+		flags |= STACK_TRUNCATED;
+	stack->nframes = i;
+	stack->flags = flags;
+	thread->hash = hash;
+	return 0;
+}
+
+__noinline int capture__same_frames(struct stack_value *a, struct stack_value *b)
+{
+	__u32 i, count;
+
+	if (!a || !b || a->nframes != b->nframes)
+		return 0;
+	count = a->nframes;
+	for (i = 0; i < STACK_FRAMES_MAX; i++) {
+		if (i >= count)
+			break;
+		if (a->frames[i] != b->frames[i])
+			return 0;
+	}
+	return 1;
+}
+
+/* A new stack's entry; -1 and counted where there is no room, -2 where another thread was first. */
+static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
+{
+	__u32 index = next_total;
+	struct total *total;
+	long err;
+
+	if (index >= max_totals) {
+		count_loss(LOSS_STACKS_FULL, bytes);
+		return -1;
+	}
+	index = __sync_fetch_and_add(&next_total, 1);
+	total = bpf_map_lookup_elem(&totals, &index);
+	if (!total) {
+		count_loss(LOSS_STACKS_FULL, bytes);
+		return -1;
+	}
+	stack->total = index;
+	err = bpf_map_update_elem(&stacks, key, stack, BPF_NOEXIST);
+	if (err == -17) /* EEXIST; the index stays unused */
+		return -2;
+	if (err) {
+		count_loss(err == -7 ? LOSS_STACKS_FULL : LOSS_NO_MEMORY, bytes); /* E2BIG */
+		return -1;
+	}
+	if (stack->flags & STACK_TRUNCATED)
+		count_loss(LOSS_STACK_TRUNCATED, 0);
+	if (stack->flags & STACK_UNREADABLE)
+		count_loss(LOSS_STACK_UNREADABLE, 0);
+	total->key = *key;
+	total->ready = 1;
+	return index;
+}
+
+__hidden long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes)
+{
+	struct stack_value *stack = &thread->stack, *found;
+	struct stack_key key = {};
+	__u32 salt;
+	long index;
+
+	thread->ip = regs->rip;
+	thread->sp = regs->rsp;
+	thread->fp = regs->rbp;
+	capture__walk(thread);
+	key.hash = thread->hash;
+	key.account = thread->account;
+	key.domain = domain;
+	for (salt = 0; salt < SALTS; salt++) {
+		key.salt = salt;
+		found = bpf_map_lookup_elem(&stacks, &key);
+		if (!found) {
+			index = insert(&key, stack, bytes);
+			if (index != -2)
+				return index;
+			found = bpf_map_lookup_elem(&stacks, &key);
+			if (!found)
+				break;
+		}
+		if (capture__same_frames(found, stack))
+			return found->total;
+	}
+	count_loss(LOSS_STACK_COLLISION, bytes);
+	return -1;
+}

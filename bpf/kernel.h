@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few kernel structs that are read, with the few members that are read; CO-RE finds the members in the
+ * running kernel. Names of the kernel's own (include/linux/sched.h, pid.h, mm_types.h,
+ * kernel/events/uprobes.c).
+ */
+#ifndef MEMWATCH_BPF_KERNEL_H
+#define MEMWATCH_BPF_KERNEL_H
+
+#include <linux/types.h>
+
+/* struct pt_regs as BPF programs on uprobes get it: arch/x86/include/uapi/asm/ptrace.h, x86-64. */
+struct registers {
+	__u64 r15, r14, r13, r12, rbp, rbx;
+	__u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	__u64 orig_rax, rip, cs, eflags, rsp, ss;
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct xol_area {
+	unsigned long vaddr;
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct signal_struct {
+	atomic_t live;
+};
+
+struct task_struct {
+	struct mm_struct *mm;
+	int pid;
+	int tgid;
+	int exit_code;
+	__u64 start_time;
+	__u64 start_boottime;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	struct signal_struct *signal;
+};
+
+#pragma clang attribute pop
+
+#endif

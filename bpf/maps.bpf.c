@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The maps, the settings, and the counters of what was lost. */
+#include "memwatch.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile __u32 pid_namespace_inum = 0;
+const volatile _Bool follow_forks = 0;
+const volatile __u32 max_totals = 1 << 16;
+volatile __u32 phase = PHASE_IDLE;
+__u32 next_account = 1;
+__u32 next_total = 1;
+
+struct live_map live SEC(".maps");
+struct stacks_map stacks SEC(".maps");
+struct totals_map totals SEC(".maps");
+struct threads_map threads SEC(".maps");
+struct processes_map processes SEC(".maps");
+struct losses_map losses SEC(".maps");
+struct tallies_map tallies SEC(".maps");
+struct events_map events SEC(".maps");
+
+__hidden void count_loss(__u32 reason, __u64 bytes)
+{
+	struct loss_counter *counter = bpf_map_lookup_elem(&losses, &reason);
+
+	if (!counter)
+		return;
+	__sync_fetch_and_add(&counter->events, 1);
+	__sync_fetch_and_add(&counter->bytes, bytes);
+}
+
+/* Atomic although the counter is the CPU's own: another thread can preempt this one in the middle. */
+__hidden void count_tally(__u32 tally)
+{
+	__u64 *counter = bpf_map_lookup_elem(&tallies, &tally);
+
+	if (counter)
+		__sync_fetch_and_add(counter, 1);
+}

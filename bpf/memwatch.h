@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the files of the kernel side share: maps, settings, and the functions that one stage offers the next.
+ *
+ *	probe_*.bpf.c ─▶ inflight ─▶ capture ─▶ ledger
+ *	process.bpf.c: which processes are watched; fork, exec, exit
+ *
+ * Functions are __hidden: they are linked by `bpftool gen object` and verified in their callers' context.
+ */
+#ifndef MEMWATCH_BPF_MEMWATCH_H
+#define MEMWATCH_BPF_MEMWATCH_H
+
+#include "abi.h"
+#include "kernel.h"
+
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+/* Set before loading. */
+extern const volatile __u32 pid_namespace_inum; /* memwatch's own, where it is not the initial one; else 0 */
+extern const volatile _Bool follow_forks;
+extern const volatile __u32 max_totals;
+
+/* enum phase. Flipped once all probes are in: a block must not be seen allocated before its free can be seen.
+ */
+extern volatile __u32 phase;
+extern __u32 next_account;
+extern __u32 next_total; /* index 0 stays empty */
+
+/* An allocation call that has been entered and not left. */
+struct call {
+	__u64 sp;     /* where its return address stands */
+	__u64 cookie; /* its site; 0: none under way */
+	__u64 size;   /* requested bytes */
+	__u64 arg;    /* realloc: the old block; posix_memalign: where the result goes; mremap: old address */
+	__u64 arg2;   /* mmap: flags; mremap: old length */
+	__u64 entered_ns; /* mremap */
+	/* realloc: the old block's entry, taken out of live until it is known what became of it */
+	struct live_value parked;
+	__u32 is_parked;
+	__u32 reserved;
+};
+
+/*
+ * A thread's state. Uprobe programs are preemptible, so a per-CPU buffer could be overwritten by another
+ * thread on the same CPU; no two programs run for one thread at a time.
+ */
+struct thread {
+	__u32 account;
+	__u32 reserved;
+	__u64 start_time;
+	__u64 last_freed; /* block of the free that was this thread's last event, else 0 */
+	struct call calls[DOMAIN_COUNT];
+	/* scratch for capture: where the walk begins, and what it finds */
+	__u64 ip, sp, fp;
+	__u64 hash;
+	struct stack_value stack;
+};
+
+struct live_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct live_key);
+	__type(value, struct live_value);
+};
+struct stacks_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct stack_key);
+	__type(value, struct stack_value);
+};
+struct totals_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, struct total);
+};
+struct threads_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, struct thread);
+};
+struct processes_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u32);
+	__type(value, struct process_entry);
+};
+struct losses_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LOSS_COUNT);
+	__type(key, __u32);
+	__type(value, struct loss_counter);
+};
+struct tallies_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TALLY_COUNT);
+	__type(key, __u32);
+	__type(value, __u64);
+};
+struct events_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+};
+
+extern struct live_map live SEC(".maps");
+extern struct stacks_map stacks SEC(".maps");
+extern struct totals_map totals SEC(".maps");
+extern struct threads_map threads SEC(".maps");
+extern struct processes_map processes SEC(".maps");
+extern struct losses_map losses SEC(".maps");
+extern struct tallies_map tallies SEC(".maps");
+extern struct events_map events SEC(".maps");
+
+/* counters */
+void count_loss(__u32 reason, __u64 bytes);
+void count_tally(__u32 tally);
+
+/* process.bpf.c: the current thread's state, or NULL where its process is not watched. */
+struct thread *thread__current(void);
+struct thread *thread__make(void);
+int send_event(struct event *event);
+
+/* inflight.bpf.c: return 0 where the return is wanted, 1 where not */
+int call__enter(struct registers *regs, __u64 cookie);
+int call__leave(struct registers *regs, __u64 cookie);
+void call__abandon(struct call *call);
+
+/*
+ * capture.bpf.c: the stack at a function's return (instruction pointer and registers are the caller's) → the
+ * index of its entry in totals, or -1 where there is none (counted, with @bytes).
+ */
+long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes);
+
+/* ledger.bpf.c */
+void ledger__add(struct registers *regs, struct thread *thread, __u32 domain, __u64 addr, __u64 size);
+void ledger__remove(struct thread *thread, __u32 domain, __u64 addr);
+int ledger__park(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked);
+void ledger__unpark(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked);
+void ledger__freed(struct live_value *value);
+
+#endif
