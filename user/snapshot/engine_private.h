@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* struct engine, for the files that implement it. */
+#ifndef MEMWATCH_SNAPSHOT_ENGINE_PRIVATE_H
+#define MEMWATCH_SNAPSHOT_ENGINE_PRIVATE_H
+
+#include "base/vec.h"
+#include "snapshot/engine.h"
+
+struct memwatch_bpf;
+struct ring_buffer;
+
+struct engine {
+	struct engine_options options;
+	const struct log *log; /* borrowed */
+	struct memwatch_bpf *skel;
+	struct ring_buffer *ring;
+	struct attach_programs programs;
+	VEC(struct attachment *) attachments;
+	const struct total *totals; /* mapped read-only, changing under our eyes */
+	size_t totals_bytes;
+	uint32_t max_totals;
+	engine_event_fn *event_fn;
+	void *event_context;
+};
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Reading the ledger. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "memwatch.skel.h"
+#include "snapshot/engine_private.h"
+
+#define BATCH 4096u
+
+uint32_t engine__total_count(const struct engine *engine)
+{
+	uint32_t count = __atomic_load_n(&engine->skel->data->next_total, __ATOMIC_ACQUIRE);
+
+	return count < engine->max_totals ? count : engine->max_totals;
+}
+
+bool engine__total(const struct engine *engine, uint32_t index, struct total *total)
+{
+	const struct total *live;
+
+	if (index >= engine->max_totals)
+		return false;
+	live = &engine->totals[index];
+	if (!__atomic_load_n(&live->ready, __ATOMIC_ACQUIRE))
+		return false;
+	/* Frees first: a block freed in between must not make the books show more freed than allocated. */
+	total->freed_bytes = __atomic_load_n(&live->freed_bytes, __ATOMIC_ACQUIRE);
+	total->freed_count = __atomic_load_n(&live->freed_count, __ATOMIC_ACQUIRE);
+	total->allocated_bytes = __atomic_load_n(&live->allocated_bytes, __ATOMIC_ACQUIRE);
+	total->allocated_count = __atomic_load_n(&live->allocated_count, __ATOMIC_ACQUIRE);
+	total->key = live->key;
+	total->ready = 1;
+	total->reserved = 0;
+	return true;
+}
+
+int engine__stack(const struct engine *engine, const struct stack_key *key, struct stack_value *stack)
+{
+	int err =
+		bpf_map__lookup_elem(engine->skel->maps.stacks, key, sizeof(*key), stack, sizeof(*stack), 0);
+
+	if (!err && stack->nframes > STACK_FRAMES_MAX)
+		err = -EPROTO;
+	return err;
+}
+
+void engine__losses(const struct engine *engine, struct loss_counter losses[LOSS_COUNT])
+{
+	for (uint32_t i = 0; i < LOSS_COUNT; i++) {
+		if (bpf_map__lookup_elem(engine->skel->maps.losses, &i, sizeof(i), &losses[i],
+					 sizeof(losses[i]), 0))
+			memset(&losses[i], 0, sizeof(losses[i]));
+	}
+}
+
+void engine__tallies(const struct engine *engine, uint64_t tallies[TALLY_COUNT])
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+
+	memset(tallies, 0, TALLY_COUNT * sizeof(*tallies));
+	for (uint32_t i = 0; values && i < TALLY_COUNT; i++) {
+		if (bpf_map__lookup_elem(engine->skel->maps.tallies, &i, sizeof(i), values,
+					 cpus * sizeof(*values), 0))
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			tallies[i] += values[cpu];
+	}
+	free(values);
+}
+
+struct batch {
+	struct live_key *keys;
+	struct live_value *values;
+	uint32_t capacity;
+};
+
+static int batch__init(struct batch *batch, uint32_t capacity)
+{
+	batch->keys = calloc(capacity, sizeof(*batch->keys));
+	batch->values = calloc(capacity, sizeof(*batch->values));
+	batch->capacity = capacity;
+	return batch->keys && batch->values ? 0 : -ENOMEM;
+}
+
+static void batch__free(struct batch *batch)
+{
+	free(batch->keys);
+	free(batch->values);
+	memset(batch, 0, sizeof(*batch));
+}
+
+/*
+ * The next blocks after @cursor (NULL: the first). ENOSPC says that one bucket has more entries than the
+ * batch; it grows then. Returns how many there are; @last is set at the end.
+ */
+static int64_t next_batch(int fd, uint32_t *cursor, bool *first, struct batch *batch, bool *last)
+{
+	for (;;) {
+		uint32_t count = batch->capacity, next = 0;
+		int err = bpf_map_lookup_batch(fd, *first ? NULL : cursor, &next, batch->keys, batch->values,
+					       &count, NULL);
+
+		if (err == -ENOSPC && batch->capacity < (1u << 24)) {
+			uint32_t capacity = batch->capacity * 2;
+
+			batch__free(batch);
+			err = batch__init(batch, capacity);
+			if (err)
+				return err;
+			continue;
+		}
+		if (err && err != -ENOENT)
+			return err;
+		*last = err == -ENOENT;
+		*first = false;
+		*cursor = next;
+		return count;
+	}
+}
+
+int engine__walk_live(const struct engine *engine, engine_block_fn *visit, void *context)
+{
+	int fd = bpf_map__fd(engine->skel->maps.live);
+	struct batch batch = {0};
+	uint32_t cursor = 0;
+	bool first = true, last = false;
+	int64_t count = 0;
+
+	count = batch__init(&batch, BATCH);
+	while (!count && !last) {
+		count = next_batch(fd, &cursor, &first, &batch, &last);
+		if (count < 0)
+			break;
+		for (int64_t i = 0; i < count; i++)
+			visit(&batch.keys[i], &batch.values[i], context);
+		count = 0;
+	}
+	batch__free(&batch);
+	return count;
+}
+
+struct forget {
+	int fd;
+	uint32_t account;
+};
+
+/* Nobody adds to a closed account, so deleting while walking loses nothing. */
+static void forget_block(const struct live_key *key, const struct live_value *value, void *context)
+{
+	struct forget *forget = context;
+
+	(void)value;
+	if (key->account == forget->account)
+		bpf_map_delete_elem(forget->fd, key);
+}
+
+int engine__forget_account(struct engine *engine, uint32_t account)
+{
+	struct forget forget = {bpf_map__fd(engine->skel->maps.live), account};
+
+	return engine__walk_live(engine, forget_block, &forget);
+}
+
+/* "memlock:" of /proc/self/fdinfo is what the map's memory is accounted as. */
+static uint64_t map_memory(const struct bpf_map *map)
+{
+	unsigned long long bytes = 0;
+	char path[64], line[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "memlock: %llu", &bytes) == 1)
+			break;
+	}
+	fclose(file);
+	return bytes;
+}
+
+uint64_t engine__kernel_memory(const struct engine *engine)
+{
+	struct bpf_map *map;
+	uint64_t bytes = 0;
+
+	bpf_object__for_each_map(map, engine->skel->obj) bytes += map_memory(map);
+	return bytes;
+}

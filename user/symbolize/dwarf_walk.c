@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * dwarf_attr_integrate and dwarf_cu_info are not used: for a skeleton unit libdw opens the file that the
+ * DWARF names, whatever that is.
+ */
+#include "symbolize/dwarf_walk.h"
+
+#include <dwarf.h>
+
+/* concrete → abstract → declaration, and one more for an alternate file; the rest are cycles. */
+#define MAX_ORIGINS 8
+
+bool dwarf_walk__spend(struct walk_budget *budget)
+{
+	if (budget->left == 0)
+		return false;
+	budget->left--;
+	return true;
+}
+
+bool dwarf_walk__first(Dwarf_Die *die, Dwarf_Die *child, struct walk_budget *budget)
+{
+	return dwarf_walk__spend(budget) && dwarf_child(die, child) == 0;
+}
+
+bool dwarf_walk__next(Dwarf_Die *child, struct walk_budget *budget)
+{
+	/* libdw refuses siblings that lie backwards, so this ends. */
+	return dwarf_walk__spend(budget) && dwarf_siblingof(child, child) == 0;
+}
+
+void dwarf_walk__ranges(Dwarf_Die *die, struct walk_budget *budget, bool (*visit)(uint64_t, uint64_t, void *),
+			void *context)
+{
+	Dwarf_Addr base, start, end;
+	ptrdiff_t offset = 0;
+
+	while (dwarf_walk__spend(budget) && (offset = dwarf_ranges(die, offset, &base, &start, &end)) > 0) {
+		if (!visit(start, end, context))
+			return;
+	}
+}
+
+struct holding {
+	uint64_t vaddr;
+	bool found;
+};
+
+static bool check_range(uint64_t start, uint64_t end, void *context)
+{
+	struct holding *holding = context;
+
+	holding->found = holding->vaddr >= start && holding->vaddr < end;
+	return !holding->found;
+}
+
+bool dwarf_walk__holds(Dwarf_Die *die, uint64_t vaddr, struct walk_budget *budget)
+{
+	struct holding holding = {.vaddr = vaddr};
+
+	dwarf_walk__ranges(die, budget, check_range, &holding);
+	return holding.found;
+}
+
+static Dwarf_Attribute *find_attribute(Dwarf_Die *die, unsigned int name, Dwarf_Attribute *attribute)
+{
+	Dwarf_Die current = *die, next;
+
+	for (int hops = 0; hops < MAX_ORIGINS; hops++) {
+		if (dwarf_attr(&current, name, attribute))
+			return attribute;
+		if (!dwarf_attr(&current, DW_AT_abstract_origin, attribute) &&
+		    !dwarf_attr(&current, DW_AT_specification, attribute))
+			return NULL;
+		if (!dwarf_formref_die(attribute, &next))
+			return NULL;
+		current = next;
+	}
+	return NULL;
+}
+
+const char *dwarf_walk__string(Dwarf_Die *die, unsigned int name)
+{
+	Dwarf_Attribute attribute;
+
+	return find_attribute(die, name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+}
+
+bool dwarf_walk__number(Dwarf_Die *die, unsigned int name, uint64_t *value)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word word;
+
+	if (!dwarf_attr(die, name, &attribute) || dwarf_formudata(&attribute, &word))
+		return false;
+	*value = word;
+	return true;
+}
