@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "session/images.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct probed_image *find_probed(struct session *session, const struct mapping *mapping, pid_t pid)
+{
+	vec_each (probed, &session->probed) {
+		if (probed->inode == mapping->inode && probed->device == mapping->device &&
+		    (!probed->pid || probed->pid == pid))
+			return probed;
+	}
+	return NULL;
+}
+
+/* What a user must know of a file's probes: those that the kernel cannot emulate. */
+static int note_stepped(struct session *session, const struct image *image, const struct sites *sites)
+{
+	const char *name = strrchr(image->path, '/');
+	char symbols[128] = "";
+	size_t used = 0, count = 0;
+
+	vec_each (site, sites) {
+		if (site->cost != SITE_STEPPED)
+			continue;
+		if (used < sizeof(symbols) - sizeof(site->symbol) - 2)
+			used += snprintf(symbols + used, sizeof(symbols) - used, "%s%s", count ? ", " : "",
+					 site->symbol);
+		count++;
+	}
+	if (!count)
+		return 0;
+	return session__note(session,
+			     "%zu of %zu probes in %s are single-stepped by the kernel, about 14 µs a call "
+			     "instead of 1: %s%s",
+			     count, sites->count, name ? name + 1 : image->path, symbols,
+			     used >= sizeof(symbols) - sizeof(sites->items[0].symbol) - 2 ? ", …" : "");
+}
+
+/* Sets probes in one file. A file without allocators, and one that is no readable ELF file, has none. */
+static int probe_image(struct session *session, struct watched *watched, const struct mapping *mapping,
+		       struct error *error)
+{
+	struct probed_image probed = {mapping->device, mapping->inode, watched->process.pid, 0};
+	struct sites sites = {0};
+	struct image *image = NULL;
+	struct error why = {""};
+	int err;
+
+	err = image_cache__open(session->images, watched->process.pid, mapping, &image, &why);
+	if (!err)
+		err = sites__find(image, session->options.domains, &sites, &why);
+	if (err) {
+		log__say(session->log, 1, "no allocator looked for in %s: %s", mapping->path, why.text);
+		err = 0;
+		goto out;
+	}
+	probed.sites = sites.count;
+	if (session->options.engine.follow)
+		probed.pid = 0;
+	if (sites.count) {
+		err = engine__attach(session->engine, image, sites.items, sites.count, watched->process.pid,
+				     error);
+		if (err)
+			goto out;
+		log__say(session->log, 1, "%zu probes in %s", sites.count, image->path);
+		err = note_stepped(session, image, &sites);
+	}
+	if (!err && vec_push(&session->probed, probed))
+		err = -ENOMEM;
+out:
+	watched->site_count += probed.sites;
+	sites__free(&sites);
+	image__put(image);
+	return err;
+}
+
+/* Files are looked at once for each process: one mapping of several, the executable one. */
+int images__update(struct session *session, struct watched *watched, struct error *error)
+{
+	struct maps maps = {0};
+	struct probed_image *known;
+	int err;
+
+	err = maps__read(watched->process.pid, &maps, error);
+	if (err)
+		goto out;
+	watched->maps_changed = false;
+	watched->image_count = 0;
+	for (size_t i = 0; !err && i < maps.count; i++) {
+		const struct mapping *mapping = &maps.items[i];
+
+		if (!mapping->inode || !(mapping->flags & MAPPING_EXEC))
+			continue;
+		watched->image_count++;
+		known = find_probed(session, mapping, watched->process.pid);
+		if (!known)
+			err = probe_image(session, watched, mapping, error);
+		else if (!watched->site_count)
+			watched->site_count += known->sites;
+	}
+	if (!err)
+		err = symbol_space__update_from(watched->space, &maps, error);
+out:
+	maps__free(&maps);
+	return err;
+}

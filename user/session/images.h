@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which mapped files have been searched for allocators and probed, and for whom. */
+#ifndef MEMWATCH_SESSION_IMAGES_H
+#define MEMWATCH_SESSION_IMAGES_H
+
+#include "session/session_private.h"
+
+/*
+ * Reads the mappings of @watched and sets probes in the allocators of files that are new to it. Returns 0 or
+ * a negative errno; a file that cannot be read is no error but noted.
+ */
+int images__update(struct session *session, struct watched *watched, struct error *error);
+
+void images__free(struct session *session);
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* From the ledger's rows to the profiles' samples. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "session/session_private.h"
+
+struct age_filter {
+	struct session *session;
+	uint64_t born_before;
+};
+
+static uint64_t boot_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static void add_old(struct session *session, uint32_t total, uint64_t bytes, uint64_t count)
+{
+	if (total >= session->old.count)
+		return; /* a row that came after this snapshot began */
+	session->old.items[total].bytes += bytes;
+	session->old.items[total].count += count;
+}
+
+static void add_block(const struct live_key *key, const struct live_value *value, void *context)
+{
+	struct age_filter *filter = context;
+
+	(void)key;
+	if (value->birth_ns <= filter->born_before)
+		add_old(filter->session, value->total, value->size, 1);
+}
+
+static void add_mappings(struct session *session, const struct mappings *mappings, uint64_t born_before)
+{
+	uint32_t last_owner = UINT32_MAX;
+
+	vec_each (range, &mappings->ranges) {
+		if (range->birth_ns > born_before)
+			continue;
+		/* Pieces of one mapping count once; they are neighbours unless others were mapped into their
+		 * gaps. */
+		add_old(session, mappings->owners.items[range->owner].total, range->end - range->start,
+			range->owner != last_owner);
+		last_owner = range->owner;
+	}
+}
+
+static int collect_old(struct session *session, uint32_t rows, struct error *error)
+{
+	struct age_filter filter = {session, boot_time() - session->options.older_ns};
+	int err;
+
+	if (vec_reserve(&session->old, rows))
+		return error__set(error, ENOMEM, "out of memory");
+	session->old.count = rows;
+	memset(session->old.items, 0, rows * sizeof(*session->old.items));
+	err = engine__walk_live(session->engine, add_block, &filter);
+	if (err)
+		return error__set(error, -err, "cannot read the table of live blocks: %s", strerror(-err));
+	vec_each (watched, &session->watched)
+		add_mappings(session, &(*watched)->mappings, filter.born_before);
+	return 0;
+}
+
+static int compare_accounts(const void *a, const void *b)
+{
+	uint32_t left = (*(struct watched *const *)a)->account,
+		 right = (*(struct watched *const *)b)->account;
+
+	return left < right ? -1 : left > right;
+}
+
+static struct watched *find_sorted(const struct session *session, uint32_t account)
+{
+	size_t low = 0, high = session->watched.count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (session->watched.items[middle]->account < account)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < session->watched.count && session->watched.items[low]->account == account)
+		return session->watched.items[low];
+	return NULL;
+}
+
+int session__refresh(struct session *session, struct error *error)
+{
+	uint32_t rows = engine__total_count(session->engine);
+	struct total total;
+	int err = 0;
+
+	if (session->options.older_ns)
+		err = collect_old(session, rows, error);
+	if (err)
+		return err;
+	if (session->watched.count)
+		qsort(session->watched.items, session->watched.count, sizeof(struct watched *),
+		      compare_accounts);
+	for (uint32_t row = 1; row < rows; row++) {
+		const struct old_blocks *old = session->options.older_ns ? &session->old.items[row] : NULL;
+		struct watched *watched;
+
+		if (!engine__total(session->engine, row, &total))
+			continue;
+		watched = find_sorted(session, total.key.account);
+		if (!watched || watched->ended)
+			continue;
+		err = watched__update(watched, session->engine, row, &total, old, &session->options.skip);
+		if (err)
+			return error__set(error, -err, "cannot read a stack: %s", strerror(-err));
+	}
+	symbolizer__trim(session->symbolizer);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* struct session, for the files that implement it. */
+#ifndef MEMWATCH_SESSION_SESSION_PRIVATE_H
+#define MEMWATCH_SESSION_SESSION_PRIVATE_H
+
+#include "session/session.h"
+
+/* A file that @pid has been probed in (0: everyone who maps it). */
+struct probed_image {
+	uint64_t device, inode;
+	pid_t pid;
+	size_t sites;
+};
+
+struct session {
+	struct session_options options;
+	const struct log *log; /* borrowed */
+	struct engine *engine;
+	struct image_cache *images;
+	struct symbolizer *symbolizer;
+	struct map_events *map_events;
+	enum attach_mode mode;
+	int seccomp_kills; /* −1: not yet tried out */
+	VEC(struct watched *) watched;
+	VEC(struct probed_image) probed;
+	VEC(char *) notes; /* NULL-terminated when not empty */
+	VEC(struct old_blocks) old;
+	uint64_t tallies[TALLY_COUNT]; /* as of the last session__overhead */
+	struct session_projection projection;
+	session_ended_fn *ended_fn;
+	void *ended_context;
+	struct error failure; /* of a callback that cannot return it */
+	int failed;
+};
+
+int session__note(struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One account: a program image of a watched process, and the profile that is built of it. The ledger's rows
+ * become samples here, once each; their values are brought up to date before a report.
+ */
+#ifndef MEMWATCH_SESSION_WATCHED_H
+#define MEMWATCH_SESSION_WATCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "base/vec.h"
+#include "profile/profile.h"
+#include "snapshot/engine.h"
+#include "snapshot/mappings.h"
+#include "symbolize/symbolizer.h"
+#include "target/process.h"
+
+struct location_entry;
+
+struct watched {
+	uint32_t account;
+	struct process process;
+	bool ended;         /* the account is closed: exit or exec */
+	const char *ending; /* NULL, "at exit", "at exec" */
+	bool maps_changed;  /* the mappings are to be read again */
+	size_t image_count; /* mapped files that were looked at for an allocator */
+	size_t site_count;  /* probes that it passes */
+	struct symbol_space *space;
+	struct profile *profile;
+	VEC(uint32_t) samples; /* by index into totals: the sample's index + 1; 0: none yet */
+	struct mappings mappings;
+	struct location_entry *locations; /* hash: symbol → location */
+
+	struct profile_base last, mark; /* the bases of interval and mark reports */
+	uint64_t last_ns, mark_ns;      /* CLOCK_REALTIME when they were taken */
+	int64_t last_rss, mark_rss;
+};
+
+/* Globs of functions that --skip names, besides the allocators' own. */
+struct skip_list {
+	const char *const *globs; /* borrowed */
+	size_t count;
+};
+
+/* Takes over nothing; @images and @symbolizer must outlive it. Returns 0 or a negative errno. */
+int watched__new(const struct process *process, uint32_t account, struct symbolizer *symbolizer,
+		 struct image_cache *images, struct watched **watched, struct error *error);
+void watched__free(struct watched *watched);
+
+/* Blocks that --older lets through, by index into totals. */
+struct old_blocks {
+	uint64_t bytes, count;
+};
+
+/*
+ * Brings the sample of totals' row @index up to date with @total, making it (and resolving its stack) when it
+ * is new.
+ * @old: what the row's blocks older than asked for come to, or NULL for all. Returns 0 or a negative errno.
+ */
+int watched__update(struct watched *watched, const struct engine *engine, uint32_t index,
+		    const struct total *total, const struct old_blocks *old, const struct skip_list *skip);
+
+#endif
