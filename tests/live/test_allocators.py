@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+"""Other allocators, C++, static programs: whatever file defines malloc."""
+
+import pytest
+
+from helpers import by_line, expected_lines, marked_line, target
+
+PRELOADS = ["", "libjemalloc.so.2", "libtcmalloc_minimal.so.4"]
+
+
+@pytest.mark.parametrize("preload", PRELOADS)
+@pytest.mark.parametrize("mode", ["session", "multi", "perf"])
+def test_operators_new_and_delete(run, preload, mode):
+    env = {"LD_PRELOAD": preload} if preload else None
+    done = run(["-g", "lineno", "--attach-mode", mode], [target("cpp_new")], env=env)
+    assert done.status == 0, done.stderr
+    report = done.at_exit()
+    assert by_line(report, "cpp_new.cc") == expected_lines(done.stdout)
+    assert report["losses"] == {}
+
+
+@pytest.mark.parametrize("preload", PRELOADS[1:])
+def test_stress(run, preload):
+    """The stress program's own account, on an allocator that is not glibc's."""
+    options = ["-P"] if "jemalloc" in preload else []
+    done = run(["-g", "lineno"], [target("stress"), "-n", 100_000, "-e", *options], env={"LD_PRELOAD": preload})
+    assert done.status == 0, done.stderr
+    report = done.at_exit()
+    assert report["losses"] == {}
+    assert by_line(report, "stress.c") == expected_lines(done.stdout)
+
+
+@pytest.mark.parametrize("libc", ["glibc", "musl"])
+def test_static(run, libc):
+    done = run(["-g", "lineno"], [target(f"static_{libc}")])
+    assert done.status == 0, done.stderr
+    assert by_line(done.at_exit(), "static_leak.c") == {marked_line("static_leak.c", "kept"): (7000, 10)}
+
+
+@pytest.mark.parametrize("libc", ["glibc", "musl"])
+def test_static_while_attached(start, attach, libc):
+    child = start(target(f"static_{libc}"))
+    child.expect("ready")
+    watcher = attach(child, "-g", "lineno")
+    child.send()
+    child.expect("done")
+    assert by_line(watcher.later_report(), "static_leak.c") == {marked_line("static_leak.c", "kept"): (7000, 10)}

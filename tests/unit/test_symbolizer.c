@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Against llvm-symbolizer and addr2line, which share no code with libdw, at every few bytes of programs
+ * compiled on the spot; and in live processes, whose truth is the source.
+ */
+#include "symbolize/symbolizer.h"
+
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include "symbolize/module.h"
+#include "symbolize_support.h"
+
+static const char source[] =
+	"#include <cstdlib>\n"
+	"#define FLAT inline __attribute__((always_inline))\n"
+	"namespace ns {\n"
+	"struct A { void *p; A(unsigned n); void *get(unsigned n);\n"
+	"	template <class T> T *make(unsigned n) { return static_cast<T *>(malloc(sizeof(T) * n)); } "
+	"};\n"
+	"static FLAT void *inner(unsigned n)\n"
+	"{\n"
+	"	return malloc(n + 1);\n"
+	"}\n"
+	"static FLAT void *middle(unsigned n)\n"
+	"{\n"
+	"	if (n > 3) {\n"
+	"		unsigned k = n * 2;\n"
+	"		return inner(k);\n"
+	"	}\n"
+	"	return nullptr;\n"
+	"}\n"
+	"__attribute__((noinline)) A::A(unsigned n) : p(middle(n)) {}\n"
+	"__attribute__((noinline)) void *A::get(unsigned n) { return make<long>(n); }\n"
+	"__attribute__((noinline)) static void *alone(int n) { free(middle(n)); return middle(n + 1); }\n"
+	"}\n"
+	"extern \"C\" __attribute__((noinline)) int plain(int n) { return ns::alone(n) != ns::inner(n); }\n"
+	"int main(int argc, char **)\n"
+	"{\n"
+	"	ns::A a(argc + 5);\n"
+	"	auto l = [&](int n) { return ns::middle(n); };\n"
+	"	free(l(argc + 4));\n"
+	"	return plain(argc) + (a.get(4) == a.p);\n"
+	"}\n";
+
+static void compile(const char *directory, const char *compiler, const char *flags)
+{
+	write_file(directory, "p.cc", source, sizeof(source) - 1);
+	run("cd '%s' && rm -rf p && %s -w %s p.cc -o p", directory, compiler, flags);
+}
+
+/* "ns::A::get(unsigned int)" → "get": demanglers disagree over spaces, and not all debug formats hold
+ * parameters. */
+static void bare_name(const char *name, char *bare, size_t length)
+{
+	size_t end = strcspn(name, "(<["), start;
+
+	if (strncmp(name, "operator()", 10) == 0)
+		end = 10;
+	start = end;
+	while (start > 0 && name[start - 1] != ':' && name[start - 1] != ' ')
+		start--;
+	snprintf(bare, length, "%.*s", (int)(end - start), name + start);
+}
+
+/* Both tools print "function\nfile:line\n" pairs, an empty line after each address. */
+static size_t compare_one(FILE *answers, struct module *module, uint64_t vaddr, bool names)
+{
+	char function[1024], place[1024], wanted[512], got[512];
+	const struct symbol_line *lines;
+	size_t count, frames = 0;
+
+	lines = module__resolve(module, vaddr, &count);
+	while (fgets(function, sizeof(function), answers) && function[0] != '\n') {
+		char *colon, *slash;
+
+		assert_non_null(fgets(place, sizeof(place), answers));
+		if (frames >= count)
+			fail_msg("%#lx: %zu lines, wanted more: %s", (unsigned long)vaddr, count, function);
+		function[strcspn(function, "\n")] = '\0';
+		colon = strrchr(place, ':');
+		*colon = '\0';
+		slash = strrchr(place, '/');
+		if (strcmp(place, "??") != 0) {
+			const char *file = strrchr(lines[frames].file, '/');
+
+			assert_string_equal(file ? file + 1 : lines[frames].file, slash ? slash + 1 : place);
+			if (lines[frames].line != (uint32_t)atoi(colon + 1))
+				fail_msg("%#lx frame %zu: line %u, wanted %s", (unsigned long)vaddr, frames,
+					 lines[frames].line, colon + 1);
+		}
+		bare_name(function, wanted, sizeof(wanted));
+		bare_name(lines[frames].function, got, sizeof(got));
+		if (names && strcmp(function, "??") != 0 && strcmp(wanted, got) != 0)
+			fail_msg("%#lx frame %zu: %s, wanted %s", (unsigned long)vaddr, frames,
+				 lines[frames].function, function);
+		frames++;
+	}
+	assert_int_equal(count, frames);
+	return frames;
+}
+
+static void ask(const char *directory, const char *tool)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command),
+		 "%s < '%s/addresses' | awk '/^0x/ { if (NR > 1) print \"\"; next } 1; END { print \"\" }' > "
+		 "'%s/answers'",
+		 tool, directory, directory);
+	run("%s", command);
+}
+
+/* Every fourth byte of the program's own functions. Returns how many frames were inlined. */
+static size_t compare_all(const char *directory, struct module *module, bool by_llvm)
+{
+	uint64_t vaddrs[4096];
+	char path[512], line[512];
+	size_t count = 0, frames = 0;
+	FILE *file, *answers;
+
+	run("cd '%s' && nm -S --defined-only full | grep -E ' [tT] (main|plain|_ZN2ns.*)$' > functions",
+	    directory);
+	snprintf(path, sizeof(path), "%s/functions", directory);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	snprintf(path, sizeof(path), "%s/addresses", directory);
+	answers = fopen(path, "we");
+	assert_non_null(answers);
+	while (fgets(line, sizeof(line), file)) {
+		unsigned long long start, size;
+
+		assert_int_equal(sscanf(line, "%llx %llx", &start, &size), 2);
+		for (uint64_t vaddr = start; vaddr < start + size && count < 4096; vaddr += 4) {
+			fprintf(answers, "%#lx\n", (unsigned long)vaddr);
+			vaddrs[count++] = vaddr;
+		}
+	}
+	fclose(file);
+	fclose(answers);
+	assert_true(count > 20);
+	ask(directory, by_llvm ? "llvm-symbolizer --output-style=GNU -a -f -i -C --obj=$DIR/full"
+			       : "addr2line -a -f -i -C -e $DIR/full");
+	snprintf(path, sizeof(path), "%s/answers", directory);
+	answers = fopen(path, "re");
+	assert_non_null(answers);
+	for (size_t i = 0; i < count; i++)
+		frames += compare_one(answers, module, vaddrs[i], by_llvm);
+	fclose(answers);
+	return frames - count;
+}
+
+static struct module *open_module(const char *directory, struct string_pool *strings)
+{
+	struct debug_search search = {.debug_root = directory};
+	struct error error = {0};
+	struct image *image;
+	struct module *module;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/p", directory);
+	if (image__open(path, &image, &error))
+		fail_msg("%s", error.text);
+	module = module__new(image, &search, strings);
+	assert_non_null(module);
+	image__put(image);
+	return module;
+}
+
+static void compilers(void **state)
+{
+	static const char *const flags[][2] = {
+		{"g++", "-O0 -gdwarf-4"},          {"g++", "-O0 -gdwarf-5"},
+		{"g++", "-O2 -gdwarf-4"},          {"g++", "-O2 -gdwarf-5 -no-pie"},
+		{"g++", "-O2 -gdwarf-5 -gz=zlib"}, {"clang++", "-O0 -gdwarf-5"},
+		{"clang++", "-O2 -gdwarf-4"},      {"clang++", "-O2 -gdwarf-5"},
+	};
+	char *directory = make_directory();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		struct string_pool *strings = string_pool__new();
+		struct module *module;
+		size_t inlined;
+
+		compile(directory, flags[i][0], flags[i][1]);
+		run("cp '%s/p' '%s/full'", directory, directory);
+		module = open_module(directory, strings);
+		inlined = compare_all(directory, module, true);
+		assert_true(inlined > 10);
+		/* Giving the memory back changes no answer. */
+		module__trim(module);
+		assert_int_equal(compare_all(directory, module, false), inlined);
+		module__free(module);
+		string_pool__free(strings);
+	}
+	remove_directory(directory);
+}
+
+/* A child that runs @path, stopped where main has told us the address that it is interested in. */
+struct child {
+	pid_t pid;
+	uint64_t address;
+};
+
+static struct child start(const char *directory, const char *program)
+{
+	struct child child;
+	unsigned long long address;
+	char path[512];
+	int pipes[2];
+	FILE *said;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, program);
+	assert_int_equal(pipe(pipes), 0);
+	child.pid = fork();
+	assert_true(child.pid >= 0);
+	if (child.pid == 0) {
+		dup2(pipes[1], STDOUT_FILENO);
+		execl(path, path, (char *)NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	said = fdopen(pipes[0], "r");
+	assert_int_equal(fscanf(said, "%llx", &address), 1);
+	fclose(said);
+	child.address = address;
+	return child;
+}
+
+static void stop(struct child child)
+{
+	kill(child.pid, SIGKILL);
+	waitpid(child.pid, NULL, 0);
+}
+
+static const char waiter[] = "#include <stdio.h>\n#include <unistd.h>\n"
+			     "__attribute__((noinline)) void *where(void)\n"
+			     "{\n"
+			     "	return __builtin_return_address(0);\n"
+			     "}\n"
+			     "__attribute__((noinline)) void *tail_free(void)\n"
+			     "{\n"
+			     "	void *a = where();\n"
+			     "	__asm__ volatile(\"\" : : \"r\"(a) : \"memory\");\n"
+			     "	return a;\n"
+			     "}\n"
+			     "int main(void)\n{\n"
+			     "	printf(\"%p\\n\", tail_free());\n"
+			     "	fflush(stdout);\n	for (;;) pause();\n}\n";
+
+struct fixture {
+	char *directory;
+	struct symbolizer *symbolizer;
+	struct image_cache *images;
+	struct symbol_space *space;
+	struct child child;
+};
+
+static void begin(struct fixture *fixture, const char *preparation)
+{
+	struct symbolizer_options options = {.no_debuginfod = true};
+	struct error error = {0};
+
+	fixture->directory = make_directory();
+	options.perf_map_dir = options.debug_root = fixture->directory;
+	write_file(fixture->directory, "w.c", waiter, sizeof(waiter) - 1);
+	run("cd '%s' && gcc -O1 -g -Wl,--build-id w.c -o w && %s", fixture->directory, preparation);
+	fixture->symbolizer = symbolizer__new(&options, NULL);
+	fixture->images = image_cache__new();
+	fixture->child = start(fixture->directory, "w");
+	fixture->space = symbol_space__new(fixture->symbolizer, fixture->child.pid, fixture->images);
+	assert_non_null(fixture->space);
+	run("cd '%s' && if [ -e after ]; then sh after; fi", fixture->directory);
+	if (symbol_space__update(fixture->space, &error))
+		fail_msg("%s", error.text);
+}
+
+static void end(struct fixture *fixture)
+{
+	symbol_space__free(fixture->space);
+	symbolizer__free(fixture->symbolizer);
+	image_cache__free(fixture->images);
+	stop(fixture->child);
+	remove_directory(fixture->directory);
+}
+
+static void expect_waiter(struct fixture *fixture, uint32_t line)
+{
+	const struct symbol *symbol = symbol_space__resolve(fixture->space, fixture->child.address, true);
+	char path[512];
+
+	assert_int_equal(symbol->kind, FRAME_NATIVE);
+	assert_int_equal(symbol->address, fixture->child.address);
+	assert_string_equal(symbol->lines[0].function, "tail_free");
+	assert_string_equal(symbol->lines[0].linkage, "tail_free");
+	assert_int_equal(symbol->lines[0].line, line);
+	snprintf(path, sizeof(path), "%s/w.c", fixture->directory);
+	assert_string_equal(symbol->lines[0].file, line ? path : "");
+	snprintf(path, sizeof(path), "%s/w", fixture->directory);
+	assert_string_equal(symbol->module, path);
+	assert_int_equal(strlen(symbol->build_id), 40);
+	assert_ptr_equal(symbol, symbol_space__resolve(fixture->space, fixture->child.address, true));
+}
+
+static void live(void **state)
+{
+	struct fixture fixture;
+	char buffer[64];
+	const struct symbol *symbol;
+
+	(void)state;
+	begin(&fixture, "true");
+	/* The process ends before anything is asked. */
+	kill(fixture.child.pid, SIGKILL);
+	waitpid(fixture.child.pid, NULL, 0);
+	expect_waiter(&fixture, 9);
+	symbol = symbol_space__resolve(fixture.space, 0x10, false);
+	assert_int_equal(symbol->kind, FRAME_UNKNOWN);
+	assert_string_equal(symbol->module, "");
+	assert_string_equal(symbol__name(symbol, 0, buffer, sizeof(buffer)), "0x10");
+	symbol_space__free(fixture.space);
+	symbolizer__free(fixture.symbolizer);
+	image_cache__free(fixture.images);
+	remove_directory(fixture.directory);
+}
+
+static void deleted_and_replaced(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture, "echo 'rm w && cp /bin/true w' > after");
+	expect_waiter(&fixture, 9);
+	end(&fixture);
+}
+
+static void stripped(void **state)
+{
+	struct fixture fixture;
+	const struct symbol *symbol;
+	char name[128], wanted[128];
+
+	(void)state;
+	begin(&fixture, "strip -s w");
+	symbol = symbol_space__resolve(fixture.space, fixture.child.address, true);
+	assert_string_equal(symbol->lines[0].function, "");
+	snprintf(wanted, sizeof(wanted), "w+0x%lx", (unsigned long)symbol->module_offset);
+	assert_string_equal(symbol__name(symbol, 0, name, sizeof(name)), wanted);
+	assert_int_equal(symbol->module_offset & 0xfff, fixture.child.address & 0xfff);
+	end(&fixture);
+}
+
+static void separate_debug_file(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture,
+	      "id=$(readelf -n w | sed -n 's/.*Build ID: //p') && mkdir -p .build-id/${id%${id#??}} && "
+	      "objcopy --only-keep-debug w .build-id/${id%${id#??}}/${id#??}.debug && strip -s w");
+	expect_waiter(&fixture, 9);
+	end(&fixture);
+}
+
+static void embedded_symbols(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	begin(&fixture, "objcopy --strip-debug w mini && xz -k mini && strip -s w && "
+			"objcopy --add-section .gnu_debugdata=mini.xz w");
+	expect_waiter(&fixture, 0);
+	end(&fixture);
+}
+
+static void vdso(void **state)
+{
+	struct symbolizer *symbolizer = symbolizer__new(NULL, NULL);
+	struct image_cache *images = image_cache__new();
+	struct symbol_space *space = symbol_space__new(symbolizer, getpid(), images);
+	const struct symbol *symbol;
+	const Elf64_Ehdr *header = (const void *)getauxval(AT_SYSINFO_EHDR);
+	uint64_t offset;
+	char *directory = make_directory();
+
+	(void)state;
+	assert_int_equal(symbol_space__update(space, NULL), 0);
+	/* Only the dynamic linker knows these; nm reads them from a copy of the same memory. */
+	write_file(directory, "vdso", header,
+		   header->e_shoff + (size_t)header->e_shnum * header->e_shentsize);
+	offset = ask_address("nm -D $DIR/vdso | grep ' T __vdso_clock_gettime'");
+	symbol = symbol_space__resolve(space, getauxval(AT_SYSINFO_EHDR) + offset, false);
+	assert_string_equal(symbol->module, "[vdso]");
+	assert_string_equal(symbol->lines[0].function, "__vdso_clock_gettime");
+	assert_int_equal(symbol->module_offset, offset);
+	symbol_space__free(space);
+	symbolizer__free(symbolizer);
+	image_cache__free(images);
+	remove_directory(directory);
+}
+
+/* Code without a file, with names that come later, and then something else in its place. */
+static void changing_mappings(void **state)
+{
+	struct symbolizer_options options = {.no_debuginfod = true};
+	char *directory = make_directory(), name[64], text[128], anon[] = "";
+	struct mapping mapping = {
+		.start = 0x10000, .end = 0x20000, .flags = MAPPING_READ | MAPPING_EXEC, .path = anon};
+	struct maps maps = {.items = &mapping, .count = 1, .capacity = 1}, none = {0};
+	struct symbolizer *symbolizer;
+	struct symbol_space *space;
+	const struct symbol *first, *second;
+
+	(void)state;
+	options.perf_map_dir = directory;
+	symbolizer = symbolizer__new(&options, NULL);
+	space = symbol_space__new(symbolizer, getpid(), NULL);
+	assert_int_equal(symbol_space__update_from(space, &maps, NULL), 0);
+	first = symbol_space__resolve(space, 0x10008, false);
+	assert_int_equal(first->kind, FRAME_NATIVE);
+	assert_string_equal(first->module, "[anon]");
+	snprintf(name, sizeof(name), "perf-%d.map", (int)getpid());
+	write_file(directory, name, text, (size_t)sprintf(text, "10000 10 jitted\n"));
+	usleep(1010000);
+	second = symbol_space__resolve(space, 0x10008, false);
+	assert_int_equal(second->kind, FRAME_JIT);
+	assert_string_equal(second->module, "[jit]");
+	assert_string_equal(second->lines[0].function, "jitted");
+	/* The old answer stays readable; the new one stays the same. */
+	assert_string_equal(first->module, "[anon]");
+	assert_ptr_equal(second, symbol_space__resolve(space, 0x10008, false));
+	/* Gone, but still known; then overlapped by data, and so forgotten. */
+	assert_int_equal(symbol_space__update_from(space, &none, NULL), 0);
+	assert_ptr_equal(second, symbol_space__resolve(space, 0x10008, false));
+	mapping.start = 0x18000;
+	mapping.flags = MAPPING_READ;
+	assert_int_equal(symbol_space__update_from(space, &maps, NULL), 0);
+	assert_int_equal(symbol_space__resolve(space, 0x10010, false)->kind, FRAME_UNKNOWN);
+	assert_int_equal(symbol_space__resolve(space, 0x18008, false)->kind, FRAME_NATIVE);
+	/* A return address at the very end of a function belongs to it. */
+	assert_string_equal(symbol_space__resolve(space, 0x10010, true)->lines[0].function, "jitted");
+	symbol_space__free(space);
+	symbolizer__free(symbolizer);
+	remove_directory(directory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(compilers),
+		cmocka_unit_test(live),
+		cmocka_unit_test(deleted_and_replaced),
+		cmocka_unit_test(stripped),
+		cmocka_unit_test(separate_debug_file),
+		cmocka_unit_test(embedded_symbols),
+		cmocka_unit_test(vdso),
+		cmocka_unit_test(changing_mappings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
