@@ -12,6 +12,7 @@ MAKEFLAGS += --no-builtin-rules
 OUT       := .output
 PREFIX    ?= /usr/local
 CC        := gcc
+CXX       := g++
 CLANG     := clang
 BPFTOOL   := $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 VERSION   := 0.1.0
@@ -25,6 +26,7 @@ else
 endif
 
 include tools/make/build.mk
+include tools/make/targets.mk
 include tools/make/test.mk
 include tools/make/lint.mk
 include tools/make/install.mk

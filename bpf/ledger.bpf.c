@@ -2,6 +2,8 @@
 /* The books: which blocks are live, and what each stack has allocated and given back. */
 #include "memwatch.h"
 
+#define FILL_BATCH 64
+
 static struct total *find_total(__u32 index)
 {
 	return bpf_map_lookup_elem(&totals, &index);
@@ -24,27 +26,113 @@ __hidden void ledger__freed(struct live_value *value)
 	__sync_fetch_and_add(&total->freed_count, 1);
 }
 
-/* The block at this address was never seen to be freed, and now is another. */
-static long replace(struct live_key *key, struct live_value *value)
+/* Asks for another level, once; user space takes the request back when it has made one. */
+static void ask_for_level(void)
 {
-	struct live_value *stale = bpf_map_lookup_elem(&live, key);
+	struct event event = {.type = EVENT_GROW};
+	__s64 limit = live_fill_limit;
 
-	if (stale) {
-		count_loss(LOSS_MISSED_FREE, stale->size);
-		ledger__freed(stale);
-	}
-	return bpf_map_update_elem(&live, key, value, BPF_ANY);
+	if (!limit || !__sync_bool_compare_and_swap(&live_fill_limit, limit, 0))
+		return;
+	send_event(&event);
 }
 
-/* Errors of a map update: E2BIG is a full map, all else want of memory. */
-static int put(struct live_key *key, struct live_value *value)
+/* Every thread counts for itself, so that they do not all write to one place at every block. */
+static void count_fill(struct thread *thread, int change)
 {
-	long err = bpf_map_update_elem(&live, key, value, BPF_NOEXIST);
+	thread->fill += change;
+	if (thread->fill < FILL_BATCH && thread->fill > -FILL_BATCH)
+		return;
+	__sync_fetch_and_add(&live_fill, thread->fill);
+	thread->fill = 0;
+	if (live_fill_limit && live_fill > live_fill_limit)
+		ask_for_level();
+}
 
-	if (err == -17) /* EEXIST */
-		err = replace(key, value);
+__hidden void ledger__end_thread(struct thread *thread)
+{
+	__sync_fetch_and_add(&live_fill, thread->fill);
+	thread->fill = 0;
+}
+
+/* Takes a block out of levels @newest and below. Its entry is copied: a value must not be read once its key is gone. */
+static int take(struct thread *thread, struct live_key *key, int newest, struct live_value *taken)
+{
+	struct live_value *found;
+	__u32 level;
+	void *map;
+	int i;
+
+	for (i = 0; i < LIVE_LEVELS; i++) {
+		if (i > newest)
+			break;
+		level = newest - i;
+		map = bpf_map_lookup_elem(&live, &level);
+		if (!map)
+			continue;
+		found = bpf_map_lookup_elem(map, key);
+		if (!found)
+			continue;
+		*taken = *found;
+		bpf_map_delete_elem(map, key);
+		if (level == live_newest)
+			count_fill(thread, -1);
+		return 1;
+	}
+	return 0;
+}
+
+/* A block was at this address, never seen to be freed, and now another is. */
+static void forget_stale(struct thread *thread, struct live_key *key, int newest)
+{
+	struct live_value stale;
+
+	if (newest < 0 || !take(thread, key, newest, &stale))
+		return;
+	count_loss(LOSS_MISSED_FREE, stale.size);
+	ledger__freed(&stale);
+}
+
+/* Into the newest level that has room. */
+static long insert(struct thread *thread, struct live_key *key, struct live_value *value, int newest)
+{
+	long err = -7; /* E2BIG */
+	__u32 level;
+	void *map;
+	int i;
+
+	for (i = 0; i < LIVE_LEVELS; i++) {
+		if (i > newest)
+			break;
+		level = newest - i;
+		map = bpf_map_lookup_elem(&live, &level);
+		if (!map)
+			continue;
+		err = bpf_map_update_elem(map, key, value, BPF_NOEXIST);
+		if (!err && !i)
+			count_fill(thread, 1);
+		if (err != -7)
+			break;
+		ask_for_level();
+	}
+	return err;
+}
+
+static int put(struct thread *thread, struct live_key *key, struct live_value *value)
+{
+	int newest = live_newest;
+	long err;
+
+	if (newest > 0)
+		forget_stale(thread, key, newest - 1);
+	err = insert(thread, key, value, newest);
+	if (err == -17) { /* EEXIST */
+		forget_stale(thread, key, newest);
+		err = insert(thread, key, value, newest);
+	}
 	if (!err)
 		return 0;
+	/* Errors of a map update: E2BIG is a full map, all else want of memory. */
 	count_loss(err == -7 ? LOSS_LIVE_FULL : LOSS_NO_MEMORY, value->size);
 	return -1;
 }
@@ -64,7 +152,7 @@ __hidden void ledger__add(struct registers *regs, struct thread *thread, __u32 d
 	value.weight = size;
 	value.birth_ns = bpf_ktime_get_boot_ns();
 	value.total = index;
-	if (put(&key, &value))
+	if (put(thread, &key, &value))
 		return;
 	total = find_total(index);
 	if (!total)
@@ -73,19 +161,12 @@ __hidden void ledger__add(struct registers *regs, struct thread *thread, __u32 d
 	__sync_fetch_and_add(&total->allocated_count, 1);
 }
 
-/* Takes a block out of the table and copies its entry: its value must not be read once its key is gone. */
 __hidden int ledger__park(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked)
 {
 	struct live_key key = {};
-	struct live_value *found;
 
 	make_key(&key, thread, domain, addr);
-	found = bpf_map_lookup_elem(&live, &key);
-	if (!found)
-		return 0;
-	*parked = *found;
-	bpf_map_delete_elem(&live, &key);
-	return 1;
+	return take(thread, &key, live_newest, parked);
 }
 
 __hidden void ledger__unpark(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked)
@@ -93,7 +174,7 @@ __hidden void ledger__unpark(struct thread *thread, __u32 domain, __u64 addr, st
 	struct live_key key = {};
 
 	make_key(&key, thread, domain, addr);
-	if (put(&key, parked))
+	if (put(thread, &key, parked))
 		ledger__freed(parked); /* counted as lost; the totals must not keep what nothing can free */
 }
 

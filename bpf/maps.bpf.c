@@ -10,6 +10,9 @@ const volatile __u32 max_totals = 1 << 16;
 volatile __u32 phase = PHASE_IDLE;
 __u32 next_account = 1;
 __u32 next_total = 1;
+volatile __u32 live_newest = 0;
+volatile __s64 live_fill = 0;
+volatile __s64 live_fill_limit = 0;
 
 struct live_map live SEC(".maps");
 struct stacks_map stacks SEC(".maps");

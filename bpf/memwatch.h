@@ -28,6 +28,11 @@ extern volatile __u32 phase;
 extern __u32 next_account;
 extern __u32 next_total; /* index 0 stays empty */
 
+/* The newest level of live, about how many blocks are in it, and at how many user space is asked for another. */
+extern volatile __u32 live_newest;
+extern volatile __s64 live_fill;
+extern volatile __s64 live_fill_limit;
+
 /* An allocation call that has been entered and not left. */
 struct call {
 	__u64 sp;     /* where its return address stands */
@@ -48,7 +53,7 @@ struct call {
  */
 struct thread {
 	__u32 account;
-	__u32 reserved;
+	__s32 fill; /* blocks that it added to the newest level and that live_fill does not count yet */
 	__u64 start_time;
 	__u64 last_freed; /* block of the free that was this thread's last event, else 0 */
 	struct call calls[DOMAIN_COUNT];
@@ -58,12 +63,19 @@ struct thread {
 	struct stack_value stack;
 };
 
-struct live_map {
+/* Sizes, not types: clang leaves the types of a map within a map as forward declarations. */
+struct live_level {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1 << 20);
-	__type(key, struct live_key);
-	__type(value, struct live_value);
+	__uint(key_size, sizeof(struct live_key));
+	__uint(value_size, sizeof(struct live_value));
+};
+struct live_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, LIVE_LEVELS);
+	__type(key, __u32);
+	__array(values, struct live_level);
 };
 struct stacks_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -145,5 +157,6 @@ void ledger__remove(struct thread *thread, __u32 domain, __u64 addr);
 int ledger__park(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked);
 void ledger__unpark(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked);
 void ledger__freed(struct live_value *value);
+void ledger__end_thread(struct thread *thread);
 
 #endif

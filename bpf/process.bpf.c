@@ -99,6 +99,7 @@ static void end_thread(__u32 tid)
 		return;
 	for (domain = 0; domain < DOMAIN_COUNT; domain++)
 		call__abandon(&thread->calls[domain]);
+	ledger__end_thread(thread);
 	bpf_map_delete_elem(&threads, &tid);
 }
 

@@ -60,6 +60,12 @@ struct process_entry {
 	__u64 start_ns; /* group leader's start, boot-time clock; 0: not yet seen from the kernel side */
 };
 
+/*
+ * The table of live blocks grows by levels, since a kernel hash table's buckets are allocated at once: new blocks go to the
+ * newest level, and are looked for from there on down.
+ */
+#define LIVE_LEVELS 4
+
 /* live: the key */
 struct live_key {
 	__u64 addr;
@@ -128,6 +134,7 @@ enum tally {
 /* events: what user space is told at once, through the ring buffer */
 enum event_type {
 	EVENT_FORK = 1, /* other = child's pid (0-namespace) */
+	EVENT_GROW, /* the newest level of live fills up */
 	EVENT_EXEC,     /* account has been closed, other = the new account */
 	EVENT_EXIT,     /* account has been closed; arg[0] = exit code as wait(2) gives it */
 	EVENT_MMAP,     /* arg = addr, length, flags; followed in order by EVENT_MUNMAP, EVENT_MREMAP */

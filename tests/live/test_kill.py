@@ -37,10 +37,11 @@ def test_nothing_stays_behind(start, attach, mode, number):
 
 def test_killed_while_the_target_allocates(start, attach):
     """The same in the midst of events, on eight threads."""
-    child = start(target("stress"), "-n", "3000000")
+    child = start(target("stress"), "-n", "40000000")
     watcher = attach(child)
     watcher.signal(signal.SIGKILL)
     watcher.wait()
+    assert child.process.poll() is None
     assert child.wait(timeout=120) == 0
 
 

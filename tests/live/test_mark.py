@@ -34,8 +34,7 @@ def test_one_request(start, attach):
     assert child.ask("alloc 1000 3") == "ok"
     assert child.ask("free 1") == "ok"
     assert mark(child.pid, "second").returncode == 0
-    # The title says what the differences are against.
-    report = next_mark(watcher, "first")
+    report = next_mark(watcher, "second")
     (stat,) = of_line(report, "requests.c", line)
     assert (stat["size_diff"], stat["count_diff"]) == (2000, 2)
     assert (stat["size"], stat["count"]) == (12000, 22)
@@ -48,7 +47,7 @@ def test_nobody_watches(start):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["-p"], ["-p", "1"], ["-p", "x", "name"]])
+@pytest.mark.parametrize("arguments", [[], ["-p"], ["-p", "x", "name"], ["-p", "1", "a", "b"], ["-p", "1", ""]])
 def test_usage(arguments):
     done = subprocess.run([MEMWATCH, "mark", *arguments], capture_output=True, text=True, timeout=30)
     assert done.returncode == 2

@@ -17,19 +17,7 @@
 
 #define DEFAULT_STACKS 65536u
 #define DEFAULT_RING   (1u << 20)
-#define LIVE_MOST      (1ull << 24)
-#define LIVE_LEAST     (1ull << 20)
 #define INITIAL_PID_NS 0xEFFFFFFCu /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
-
-uint64_t engine__default_max_live(void)
-{
-	long pages = sysconf(_SC_PHYS_PAGES), page_size = sysconf(_SC_PAGESIZE);
-	uint64_t memory = pages > 0 && page_size > 0 ? (uint64_t)pages * page_size : 0, blocks = LIVE_MOST;
-
-	while (blocks > LIVE_LEAST && blocks * 16 > memory / 32)
-		blocks /= 2;
-	return blocks;
-}
 
 static uint32_t own_pid_namespace(void)
 {
@@ -63,8 +51,8 @@ static int configure(struct engine *engine, const struct engine_options *options
 	skel->rodata->max_totals = engine->max_totals;
 	skel->rodata->pid_namespace_inum = own_pid_namespace();
 	skel->rodata->follow_forks = options->follow;
-	err = bpf_map__set_max_entries(skel->maps.live, live);
-	err = err ? err : bpf_map__set_max_entries(skel->maps.stacks, stacks);
+	engine->levels.max_live = live;
+	err = bpf_map__set_max_entries(skel->maps.stacks, stacks);
 	err = err ? err : bpf_map__set_max_entries(skel->maps.totals, engine->max_totals);
 	err = err ? err
 		  : bpf_map__set_max_entries(
@@ -145,12 +133,29 @@ static int load_error(int err, struct error *error)
 			  strerror(-err));
 }
 
+/* Without another level what does not fit is lost, and counted. */
+static void grow(struct engine *engine)
+{
+	int err = levels__grow(engine);
+
+	if (err)
+		log__say(engine->log, 1, "the table of live blocks cannot grow: %s", strerror(-err));
+	else
+		log__say(engine->log, 1, "the table of live blocks grew to %llu; kernel memory %llu KiB",
+			 (unsigned long long)engine->levels.room, (unsigned long long)(engine__kernel_memory(engine) >> 10));
+}
+
 static int record_event(void *context, void *data, size_t size)
 {
+	const struct event *event = data;
 	struct engine *engine = context;
 
-	if (size >= sizeof(struct event) && engine->event_fn)
-		engine->event_fn(data, engine->event_context);
+	if (size < sizeof(*event))
+		return 0;
+	if (event->type == EVENT_GROW)
+		grow(engine);
+	else if (engine->event_fn)
+		engine->event_fn(event, engine->event_context);
 	return 0;
 }
 
@@ -160,6 +165,7 @@ static int start(struct engine *engine)
 
 	err = memwatch_bpf__load(engine->skel);
 	err = err ? err : make_thread_image(engine);
+	err = err ? err : levels__grow(engine);
 	err = err ? err : map_totals(engine);
 	if (err)
 		return err;
@@ -208,9 +214,10 @@ int engine__new(const struct engine_options *options, const struct log *log, str
 		err = load_error(err, error);
 		goto fail;
 	}
-	log__say(log, 1, "attach mode %s; room for %u live blocks, %u stacks; kernel memory %llu KiB",
-		 attach_mode__name(options->mode), bpf_map__max_entries(engine->skel->maps.live),
-		 engine->max_totals - 1, (unsigned long long)(engine__kernel_memory(engine) >> 10));
+	log__say(log, 1, "attach mode %s; room for %llu live blocks (%llu at first), %u stacks; kernel memory %llu KiB",
+		 attach_mode__name(options->mode), (unsigned long long)engine->levels.max_live,
+		 (unsigned long long)engine->levels.room, engine->max_totals - 1,
+		 (unsigned long long)(engine__kernel_memory(engine) >> 10));
 	*made = engine;
 	return 0;
 fail:
@@ -225,6 +232,7 @@ void engine__free(struct engine *engine)
 	vec_each (attachment, &engine->attachments)
 		attachment__free(*attachment);
 	vec_free(&engine->attachments);
+	levels__close(engine);
 	if (engine->totals)
 		munmap((void *)engine->totals, engine->totals_bytes);
 	ring_buffer__free(engine->ring);

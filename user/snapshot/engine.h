@@ -69,9 +69,8 @@ int engine__forget_account(struct engine *engine, uint32_t account);
 uint64_t engine__kernel_memory(const struct engine *engine);
 
 /*
- * Blocks for which the live table has room by default: 16 Mi where 1/32 of the machine's memory pays for its
- * buckets (16 bytes each, allocated at once; an entry takes 96 more when it is used), less on smaller
- * machines.
+ * Blocks for which the live table has room at most, by default: as many as a quarter of the machine's memory holds at
+ * about 112 bytes each, but no more than 64 Mi. The table grows to that; it begins with a few MiB.
  */
 uint64_t engine__default_max_live(void);
 

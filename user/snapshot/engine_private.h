@@ -9,6 +9,13 @@
 struct memwatch_bpf;
 struct ring_buffer;
 
+struct live_levels {
+	int fds[LIVE_LEVELS];
+	uint32_t count;
+	uint64_t room;     /* blocks, all levels together */
+	uint64_t max_live; /* what room may grow to */
+};
+
 struct engine {
 	struct engine_options options;
 	const struct log *log; /* borrowed */
@@ -19,8 +26,13 @@ struct engine {
 	const struct total *totals; /* mapped read-only, changing under our eyes */
 	size_t totals_bytes;
 	uint32_t max_totals;
+	struct live_levels levels;
 	engine_event_fn *event_fn;
 	void *event_context;
 };
+
+/* Adds a level to the table of live blocks, the first included. 0; -ENOSPC: max_live is reached; or a negative errno. */
+int levels__grow(struct engine *engine);
+void levels__close(struct engine *engine);
 
 #endif

@@ -124,9 +124,10 @@ static int64_t next_batch(int fd, uint32_t *cursor, bool *first, struct batch *b
 	}
 }
 
-int engine__walk_live(const struct engine *engine, engine_block_fn *visit, void *context)
+typedef void level_visit_fn(int fd, const struct live_key *key, const struct live_value *value, void *context);
+
+static int walk_level(int fd, level_visit_fn *visit, void *context)
 {
-	int fd = bpf_map__fd(engine->skel->maps.live);
 	struct batch batch = {0};
 	uint32_t cursor = 0;
 	bool first = true, last = false;
@@ -138,43 +139,63 @@ int engine__walk_live(const struct engine *engine, engine_block_fn *visit, void 
 		if (count < 0)
 			break;
 		for (int64_t i = 0; i < count; i++)
-			visit(&batch.keys[i], &batch.values[i], context);
+			visit(fd, &batch.keys[i], &batch.values[i], context);
 		count = 0;
 	}
 	batch__free(&batch);
 	return count;
 }
 
-struct forget {
-	int fd;
-	uint32_t account;
+static int walk_levels(const struct engine *engine, level_visit_fn *visit, void *context)
+{
+	int err = 0;
+
+	for (uint32_t level = 0; !err && level < engine->levels.count; level++)
+		err = walk_level(engine->levels.fds[level], visit, context);
+	return err;
+}
+
+struct block_visit {
+	engine_block_fn *fn;
+	void *context;
 };
 
-/* Nobody adds to a closed account, so deleting while walking loses nothing. */
-static void forget_block(const struct live_key *key, const struct live_value *value, void *context)
+static void visit_block(int fd, const struct live_key *key, const struct live_value *value, void *context)
 {
-	struct forget *forget = context;
+	struct block_visit *visit = context;
 
+	(void)fd;
+	visit->fn(key, value, visit->context);
+}
+
+int engine__walk_live(const struct engine *engine, engine_block_fn *fn, void *context)
+{
+	struct block_visit visit = {fn, context};
+
+	return walk_levels(engine, visit_block, &visit);
+}
+
+/* Nobody adds to a closed account, so deleting while walking loses nothing. */
+static void forget_block(int fd, const struct live_key *key, const struct live_value *value, void *context)
+{
 	(void)value;
-	if (key->account == forget->account)
-		bpf_map_delete_elem(forget->fd, key);
+	if (key->account == *(uint32_t *)context)
+		bpf_map_delete_elem(fd, key);
 }
 
 int engine__forget_account(struct engine *engine, uint32_t account)
 {
-	struct forget forget = {bpf_map__fd(engine->skel->maps.live), account};
-
-	return engine__walk_live(engine, forget_block, &forget);
+	return walk_levels(engine, forget_block, &account);
 }
 
 /* "memlock:" of /proc/self/fdinfo is what the map's memory is accounted as. */
-static uint64_t map_memory(const struct bpf_map *map)
+static uint64_t map_memory(int fd)
 {
 	unsigned long long bytes = 0;
 	char path[64], line[128];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -191,6 +212,10 @@ uint64_t engine__kernel_memory(const struct engine *engine)
 	struct bpf_map *map;
 	uint64_t bytes = 0;
 
-	bpf_object__for_each_map(map, engine->skel->obj) bytes += map_memory(map);
+	bpf_object__for_each_map(map, engine->skel->obj) {
+		bytes += map_memory(bpf_map__fd(map));
+	}
+	for (uint32_t level = 0; level < engine->levels.count; level++)
+		bytes += map_memory(engine->levels.fds[level]);
 	return bytes;
 }
