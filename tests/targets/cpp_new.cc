@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Every variant of operator new and delete. Prints "expect LINE BYTES BLOCKS" for what it keeps.
+// Every variant of operator new and delete. Prints "expect LINE BYTES BLOCKS" for what it keeps, and
+// "aligned LINE BYTES BLOCKS" where the alignment is part of the call: not every allocator has those
+// operators.
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -16,11 +18,14 @@ struct alignas(64) wide {
 
 static int rounds = 10;
 
-#define KEEP(size, call)                                                                                     \
+#define KEEP_AS(what, size, call)                                                                            \
 	for (int i_ = 0; i_ < rounds; i_++)                                                                  \
 		if (!opaque(call))                                                                           \
 			abort();                                                                             \
-	std::printf("expect %d %zu %d\n", __LINE__, static_cast<std::size_t>(size) * rounds, rounds)
+	std::printf(what " %d %zu %d\n", __LINE__, static_cast<std::size_t>(size) * rounds, rounds)
+
+#define KEEP(size, call)         KEEP_AS("expect", size, call)
+#define KEEP_ALIGNED(size, call) KEEP_AS("aligned", size, call)
 
 static void keep_each()
 {
@@ -30,12 +35,12 @@ static void keep_each()
 	KEEP(102, ::operator new[](102));
 	KEEP(103, ::operator new(103, std::nothrow));
 	KEEP(104, ::operator new[](104, std::nothrow));
-	KEEP(256, ::operator new(256, align));
-	KEEP(384, ::operator new[](384, align));
-	KEEP(512, ::operator new(512, align, std::nothrow));
-	KEEP(640, ::operator new[](640, align, std::nothrow));
+	KEEP_ALIGNED(256, ::operator new(256, align));
+	KEEP_ALIGNED(384, ::operator new[](384, align));
+	KEEP_ALIGNED(512, ::operator new(512, align, std::nothrow));
+	KEEP_ALIGNED(640, ::operator new[](640, align, std::nothrow));
 	KEEP(sizeof(long), new long(3));
-	KEEP(sizeof(wide), new wide);
+	KEEP_ALIGNED(sizeof(wide), new wide);
 }
 
 static void release_each()

@@ -5,7 +5,8 @@
  * end.
  *
  * usage: stress [-n CALLS] [-s SEED] [-e] [-P]
- *   -e  print the account; -P  without pvalloc, which jemalloc lacks
+ *   -e  print the account; -P  without pvalloc and cfree, which jemalloc lacks (glibc's would be reached
+ * instead)
  */
 #include <err.h>
 #include <inttypes.h>
@@ -53,7 +54,7 @@ struct worker {
 
 static struct worker workers[THREADS];
 static struct block account[LINES];
-static bool no_pvalloc;
+static bool portable;
 
 static uint64_t next(struct worker *worker)
 {
@@ -113,7 +114,7 @@ static __attribute__((noinline)) void allocate(struct worker *worker, struct blo
 		TAKE(block, size, valloc(size));
 		break;
 	case 3:
-		TAKE(block, size, no_pvalloc ? valloc(size) : pvalloc(size));
+		TAKE(block, size, portable ? valloc(size) : pvalloc(size));
 		break;
 	case 4 ... 5:
 		TAKE(block, size, posix_memalign(&result, 32, size) ? NULL : result);
@@ -151,7 +152,7 @@ static __attribute__((noinline)) void release(struct worker *worker, struct bloc
 		}
 		/* fallthrough */
 	case 1:
-		if (cfree) {
+		if (cfree && !portable) {
 			cfree(address);
 			break;
 		}
@@ -384,7 +385,7 @@ int main(int argc, char **argv)
 		else if (option == 'e')
 			print = true;
 		else if (option == 'P')
-			no_pvalloc = true;
+			portable = true;
 		else
 			return 2;
 	}

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include "symbolize/module.h"
 #include "symbolize_support.h"
@@ -217,6 +217,8 @@ static struct child start(const char *directory, const char *program)
 	child.pid = fork();
 	assert_true(child.pid >= 0);
 	if (child.pid == 0) {
+		/* A test that fails leaves nothing running. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(pipes[1], STDOUT_FILENO);
 		execl(path, path, (char *)NULL);
 		_exit(127);

@@ -174,7 +174,7 @@ static int follow_loader(struct launch *launch, uint64_t loader, int (*mapped)(v
 			 struct error *error)
 {
 	struct user_regs_struct regs;
-	bool entry = false;
+	bool entry = true; /* the first stop is the exit of the execve that it stands in */
 	int here = 1, err = 0;
 
 	for (;;) {
