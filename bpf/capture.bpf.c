@@ -83,28 +83,36 @@ __noinline int capture__same_frames(struct stack_value *a, struct stack_value *b
 	return 1;
 }
 
+/* An unused entry of totals; 0: there is none. */
+static __u32 take_index(void)
+{
+	__u32 index = 0;
+
+	if (!bpf_map_pop_elem(&free_totals, &index))
+		return index;
+	if (next_total >= max_totals)
+		return 0;
+	index = __sync_fetch_and_add(&next_total, 1);
+	return index < max_totals ? index : 0;
+}
+
 /* A new stack's entry; -1 and counted where there is no room, -2 where another thread was first. */
 static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
 {
-	__u32 index = next_total;
-	struct total *total;
+	__u32 index = take_index();
+	struct total *total = bpf_map_lookup_elem(&totals, &index);
 	long err;
 
-	if (index >= max_totals) {
-		count_loss(LOSS_STACKS_FULL, bytes);
-		return -1;
-	}
-	index = __sync_fetch_and_add(&next_total, 1);
-	total = bpf_map_lookup_elem(&totals, &index);
-	if (!total) {
+	if (!index || !total) {
 		count_loss(LOSS_STACKS_FULL, bytes);
 		return -1;
 	}
 	stack->total = index;
 	err = bpf_map_update_elem(&stacks, key, stack, BPF_NOEXIST);
-	if (err == -17) /* EEXIST; the index stays unused */
-		return -2;
 	if (err) {
+		bpf_map_push_elem(&free_totals, &index, 0);
+		if (err == -17) /* EEXIST */
+			return -2;
 		count_loss(err == -7 ? LOSS_STACKS_FULL : LOSS_NO_MEMORY, bytes); /* E2BIG */
 		return -1;
 	}

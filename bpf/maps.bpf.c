@@ -17,6 +17,7 @@ volatile __s64 live_fill_limit = 0;
 struct live_map live SEC(".maps");
 struct stacks_map stacks SEC(".maps");
 struct totals_map totals SEC(".maps");
+struct free_totals_map free_totals SEC(".maps");
 struct threads_map threads SEC(".maps");
 struct processes_map processes SEC(".maps");
 struct losses_map losses SEC(".maps");

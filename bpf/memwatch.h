@@ -91,6 +91,13 @@ struct totals_map {
 	__type(key, __u32);
 	__type(value, struct total);
 };
+/* Indices into totals that can be used again: their process is gone. */
+struct free_totals_map {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, 1 << 16);
+	__uint(key_size, 0);
+	__uint(value_size, sizeof(__u32));
+};
 struct threads_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -125,6 +132,7 @@ struct events_map {
 extern struct live_map live SEC(".maps");
 extern struct stacks_map stacks SEC(".maps");
 extern struct totals_map totals SEC(".maps");
+extern struct free_totals_map free_totals SEC(".maps");
 extern struct threads_map threads SEC(".maps");
 extern struct processes_map processes SEC(".maps");
 extern struct losses_map losses SEC(".maps");

@@ -111,8 +111,8 @@ int on_fork(__u64 *ctx)
 	struct process_entry *process, opened = {};
 	__u32 number;
 
-	if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
-		return 0; /* a thread */
+	if (!follow_forks || BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+		return 0; /* of no interest, or a thread */
 	number = process_number(parent);
 	process = bpf_map_lookup_elem(&processes, &number);
 	if (!process)
@@ -120,7 +120,7 @@ int on_fork(__u64 *ctx)
 	event.account = process->account;
 	event.pid = number;
 	event.other = process_number(child);
-	if (follow_forks && event.other) {
+	if (event.other) {
 		opened.account = __sync_fetch_and_add(&next_account, 1);
 		opened.start_ns = BPF_CORE_READ(child, start_boottime);
 		if (bpf_map_update_elem(&processes, &event.other, &opened, BPF_ANY))

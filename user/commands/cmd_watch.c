@@ -69,7 +69,8 @@ static void on_end(struct watched *watched, void *context)
 	if (watch->launched && watched->process.pid == watch->launch.pid)
 		watch->leaked_bytes = outstanding_bytes(watched);
 	look_at_overhead(watch);
-	if (!watch->failed)
+	/* What a shell forks and execs at once has no books worth a report. */
+	if (!watch->failed && (watched->profile->samples.count || !watch->options->follow))
 		watch->failed = publisher__report(&watch->publisher, watch->session, watched, BASE_LAST,
 						  watched->ending, &watch->failure);
 }

@@ -61,7 +61,8 @@ static void close_account(struct session *session, struct watched *watched, cons
 	watched->ending = ending;
 	if (session->ended_fn)
 		session->ended_fn(watched, session->ended_context);
-	err = engine__forget_account(session->engine, watched->account);
+	/* The last one's room is needed by nobody. */
+	err = session__open_count(session) ? engine__forget_account(session->engine, watched->account) : 0;
 	if (err)
 		log__say(session->log, 1, "the blocks of closed account %u stay in the kernel's table: %s",
 			 watched->account, strerror(-err));

@@ -2,6 +2,8 @@
 #include "session/images.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct probed_image *find_probed(struct session *session, const struct mapping *mapping, pid_t pid)
@@ -14,28 +16,25 @@ static struct probed_image *find_probed(struct session *session, const struct ma
 	return NULL;
 }
 
-/* What a user must know of a file's probes: those that the kernel cannot emulate. */
+/* Names the sites that the kernel cannot emulate; reports say so once one of them has been hit. */
 static int note_stepped(struct session *session, const struct image *image, const struct sites *sites)
 {
-	const char *name = strrchr(image->path, '/');
-	char symbols[128] = "";
-	size_t used = 0, count = 0;
+	const char *slash = strrchr(image->path, '/');
 
-	vec_each (site, sites) {
+	vec_each(site, sites)
+	{
+		char *name = NULL;
+
 		if (site->cost != SITE_STEPPED)
 			continue;
-		if (used < sizeof(symbols) - sizeof(site->symbol) - 2)
-			used += snprintf(symbols + used, sizeof(symbols) - used, "%s%s", count ? ", " : "",
-					 site->symbol);
-		count++;
+		if (asprintf(&name, "%s in %s", site->symbol, slash ? slash + 1 : image->path) < 0)
+			return -ENOMEM;
+		if (vec_push(&session->stepped, name)) {
+			free(name);
+			return -ENOMEM;
+		}
 	}
-	if (!count)
-		return 0;
-	return session__note(session,
-			     "%zu of %zu probes in %s are single-stepped by the kernel, about 14 µs a call "
-			     "instead of 1: %s%s",
-			     count, sites->count, name ? name + 1 : image->path, symbols,
-			     used >= sizeof(symbols) - sizeof(sites->items[0].symbol) - 2 ? ", …" : "");
+	return 0;
 }
 
 /* Sets probes in one file. A file without allocators, and one that is no readable ELF file, has none. */

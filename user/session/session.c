@@ -77,6 +77,12 @@ fail:
 	return err;
 }
 
+static void free_strings(char **strings, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(strings[i]);
+}
+
 void session__free(struct session *session)
 {
 	if (!session)
@@ -239,6 +245,20 @@ struct session_projection session__projection(const struct session *session)
 	return session->projection;
 }
 
+/* Single-stepped sites have been hit: a fact that explains what watching costs here. */
+static void tell_stepped(struct session *session)
+{
+	char names[256] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < session->stepped.count && used < sizeof(names) - 1; i++)
+		used += snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "", session->stepped.items[i]);
+	session__note(session, "this kernel single-steps the probes on %s%s: about 14 µs a call instead of 1", names,
+		      used >= sizeof(names) ? "…" : "");
+	free_strings(session->stepped.items, session->stepped.count);
+	session->stepped.count = 0;
+}
+
 double session__overhead(struct session *session, uint64_t elapsed_ns, uint64_t *events)
 {
 	uint64_t now[TALLY_COUNT], spent;
@@ -246,6 +266,8 @@ double session__overhead(struct session *session, uint64_t elapsed_ns, uint64_t 
 	engine__tallies(session->engine, now);
 	spent = cost__spent(session->tallies, now, session->mode, events);
 	memcpy(session->tallies, now, sizeof(now));
+	if (now[TALLY_ENTRY_STEPPED] && session->stepped.count)
+		tell_stepped(session);
 	return elapsed_ns ? 100.0 * spent / elapsed_ns : 0;
 }
 

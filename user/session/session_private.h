@@ -23,7 +23,8 @@ struct session {
 	int seccomp_kills; /* −1: not yet tried out */
 	VEC(struct watched *) watched;
 	VEC(struct probed_image) probed;
-	VEC(char *) notes; /* NULL-terminated when not empty */
+	VEC(char *) notes;   /* NULL-terminated when not empty */
+	VEC(char *) stepped; /* sites that are single-stepped, until that has become a note */
 	VEC(struct old_blocks) old;
 	uint64_t tallies[TALLY_COUNT]; /* as of the last session__overhead */
 	struct session_projection projection;

@@ -54,6 +54,7 @@ static int configure(struct engine *engine, const struct engine_options *options
 	engine->levels.max_live = live;
 	err = bpf_map__set_max_entries(skel->maps.stacks, stacks);
 	err = err ? err : bpf_map__set_max_entries(skel->maps.totals, engine->max_totals);
+	err = err ? err : bpf_map__set_max_entries(skel->maps.free_totals, engine->max_totals);
 	err = err ? err
 		  : bpf_map__set_max_entries(
 			    skel->maps.events,

@@ -62,7 +62,7 @@ void engine__tallies(const struct engine *engine, uint64_t tallies[TALLY_COUNT])
 typedef void engine_block_fn(const struct live_key *key, const struct live_value *value, void *context);
 int engine__walk_live(const struct engine *engine, engine_block_fn *visit, void *context);
 
-/* Drops a closed account's blocks. 0 or a negative errno. */
+/* Drops a closed account's blocks, stacks and totals, whose room is used again. 0 or a negative errno. */
 int engine__forget_account(struct engine *engine, uint32_t account);
 
 /* Bytes of kernel memory that the maps hold, as the kernel accounts them (exact from 6.4 on). */

@@ -183,9 +183,30 @@ static void forget_block(int fd, const struct live_key *key, const struct live_v
 		bpf_map_delete_elem(fd, key);
 }
 
+static int forget_totals(struct engine *engine, uint32_t account)
+{
+	struct total total, none = {0};
+	uint32_t count = engine__total_count(engine);
+	int err = 0;
+
+	for (uint32_t i = 1; !err && i < count; i++) {
+		if (!engine__total(engine, i, &total) || total.key.account != account)
+			continue;
+		err = bpf_map__delete_elem(engine->skel->maps.stacks, &total.key, sizeof(total.key), 0);
+		if (err && err != -ENOENT)
+			break;
+		err = bpf_map__update_elem(engine->skel->maps.totals, &i, sizeof(i), &none, sizeof(none), BPF_ANY);
+		if (!err)
+			err = bpf_map__update_elem(engine->skel->maps.free_totals, NULL, 0, &i, sizeof(i), BPF_ANY);
+	}
+	return err;
+}
+
 int engine__forget_account(struct engine *engine, uint32_t account)
 {
-	return walk_levels(engine, forget_block, &account);
+	int err = walk_levels(engine, forget_block, &account);
+
+	return err ? err : forget_totals(engine, account);
 }
 
 /* "memlock:" of /proc/self/fdinfo is what the map's memory is accounted as. */

@@ -62,13 +62,17 @@ bool dwarf_walk__holds(Dwarf_Die *die, uint64_t vaddr, struct walk_budget *budge
 	return holding.found;
 }
 
-static Dwarf_Attribute *find_attribute(Dwarf_Die *die, unsigned int name, Dwarf_Attribute *attribute)
+/* The attribute of @die or of one that it is an instance of; @holder is the one that has it. */
+static Dwarf_Attribute *find_attribute(Dwarf_Die *die, unsigned int name, Dwarf_Attribute *attribute,
+				       Dwarf_Die *holder)
 {
 	Dwarf_Die current = *die, next;
 
 	for (int hops = 0; hops < MAX_ORIGINS; hops++) {
-		if (dwarf_attr(&current, name, attribute))
+		if (dwarf_attr(&current, name, attribute)) {
+			*holder = current;
 			return attribute;
+		}
 		if (!dwarf_attr(&current, DW_AT_abstract_origin, attribute) &&
 		    !dwarf_attr(&current, DW_AT_specification, attribute))
 			return NULL;
@@ -79,11 +83,28 @@ static Dwarf_Attribute *find_attribute(Dwarf_Die *die, unsigned int name, Dwarf_
 	return NULL;
 }
 
+static int skip_attribute(Dwarf_Attribute *attribute, void *context)
+{
+	(void)attribute;
+	(void)context;
+	return DWARF_CB_OK;
+}
+
 const char *dwarf_walk__string(Dwarf_Die *die, unsigned int name)
 {
 	Dwarf_Attribute attribute;
+	Dwarf_Die holder;
 
-	return find_attribute(die, name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+	if (!find_attribute(die, name, &attribute, &holder))
+		return NULL;
+	/*
+	 * dwarf_formstring gives out a string that stands in the entry itself without looking for its end,
+	 * which may be missing. Stepping over all attributes does look, and fails then.
+	 */
+	if (dwarf_whatform(&attribute) == DW_FORM_string &&
+	    dwarf_getattrs(&holder, skip_attribute, NULL, 0) != 1)
+		return NULL;
+	return dwarf_formstring(&attribute);
 }
 
 bool dwarf_walk__number(Dwarf_Die *die, unsigned int name, uint64_t *value)

@@ -25,7 +25,6 @@ static _Noreturn void exec_traced(char *const *argv, int failure_fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
 	if (!ptrace(PTRACE_TRACEME, 0, NULL, NULL)) {
 		raise(SIGSTOP); /* so that the parent can set options before the exec */
 		execvp(argv[0], argv);
