@@ -28,5 +28,6 @@ endif
 include tools/make/build.mk
 include tools/make/targets.mk
 include tools/make/test.mk
+include tools/make/bench.mk
 include tools/make/lint.mk
 include tools/make/install.mk

@@ -94,7 +94,7 @@ static int begin(struct call *call, struct registers *regs, __u64 sp, __u64 cook
 		call->arg = regs->rdi;
 		call->arg2 = regs->rsi;
 		call->size = regs->rdx;
-		call->entered_ns = bpf_ktime_get_boot_ns();
+		call->entered_ns = bpf_ktime_get_ns();
 		break;
 	}
 	return 0;

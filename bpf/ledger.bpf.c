@@ -150,7 +150,7 @@ __hidden void ledger__add(struct registers *regs, struct thread *thread, __u32 d
 	make_key(&key, thread, domain, addr);
 	value.size = size;
 	value.weight = size;
-	value.birth_ns = bpf_ktime_get_boot_ns();
+	value.birth_ns = bpf_ktime_get_ns();
 	value.total = index;
 	if (put(thread, &key, &value))
 		return;

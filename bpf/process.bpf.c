@@ -31,7 +31,7 @@ static __u32 process_number(struct task_struct *task)
 
 __hidden int send_event(struct event *event)
 {
-	event->time_ns = bpf_ktime_get_boot_ns();
+	event->time_ns = bpf_ktime_get_ns();
 	if (!bpf_ringbuf_output(&events, event, sizeof(*event), 0))
 		return 0;
 	count_loss(LOSS_RING_FULL, 0);

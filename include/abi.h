@@ -77,7 +77,7 @@ struct live_key {
 struct live_value {
 	__u64 size;
 	__u64 weight;   /* bytes this block stands for; equals size where every block is recorded */
-	__u64 birth_ns; /* boot-time clock, to about a millisecond */
+	__u64 birth_ns; /* CLOCK_MONOTONIC */
 	__u32 total;    /* index into totals */
 	__u32 reserved;
 };
@@ -147,7 +147,7 @@ struct event {
 	__u32 account;
 	__u32 pid; /* tgid in the initial pid namespace */
 	__u32 other;
-	__u64 time_ns;    /* boot-time clock */
+	__u64 time_ns;    /* CLOCK_MONOTONIC */
 	__u64 entered_ns; /* EVENT_MREMAP: when the call was entered: what was mapped later is not what it
 			     moved */
 	__u64 arg[4];

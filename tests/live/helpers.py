@@ -179,22 +179,41 @@ def read_reports(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()] if Path(path).exists() else []
 
 
+def lines_of(module, offsets):
+    """Return addresses within a file → "function file:line" of the calls, by binutils; None where it knows none."""
+    if not os.path.isfile(module):
+        return dict.fromkeys(offsets)
+    run = subprocess.run(["addr2line", "-f", "-e", module, *(hex(offset - 1) for offset in offsets)],
+                         capture_output=True, text=True, check=True, timeout=120)
+    rows = run.stdout.splitlines()
+    names = (f"{function} {place.split(' (')[0]}" for function, place in zip(rows[::2], rows[1::2]))
+    return {offset: None if "??" in name or name.endswith(":0") else name for offset, name in zip(offsets, names)}
+
+
+def sum_by_place(sites):
+    """
+    ((module, offset), values)... → place → values. A report has one entry for all calls of a line, so the line, where
+    there is one, is the place on both sides.
+    """
+    by_module = collections.defaultdict(set)
+    for (module, offset), _ in sites:
+        by_module[module].add(offset)
+    lines = {module: lines_of(module, sorted(offsets)) for module, offsets in by_module.items()}
+    places = collections.defaultdict(collections.Counter)
+    for (module, offset), values in sites:
+        name = lines[module][offset] or f"{offset:#x}"
+        places[f"{os.path.basename(module)}: {name}"].update({value: values[value] for value in VALUES})
+    return {place: dict(values) for place, values in places.items()}
+
+
 def sites_of_report(report):
-    """(module, offset) of the direct caller → values; of a report by traceback."""
-    sites = collections.defaultdict(collections.Counter)
-    for stat in report["stats"]:
-        caller = stat["traceback"][0]
-        key = (os.path.basename(caller["module"]), caller["module_offset"])
-        sites[key].update({value: stat[value] for value in VALUES})
-    return {key: dict(values) for key, values in sites.items()}
+    """Direct caller → values; of a report by traceback."""
+    callers = [(stat["traceback"][0], stat) for stat in report["stats"]]
+    return sum_by_place([((caller["module"], caller["module_offset"]), stat) for caller, stat in callers])
 
 
 def sites_of_oracle(image):
-    sites = collections.defaultdict(collections.Counter)
-    for site in image["sites"]:
-        key = (os.path.basename(site["module"]), site["offset"])
-        sites[key].update({value: site[value] for value in VALUES})
-    return {key: dict(values) for key, values in sites.items()}
+    return sum_by_place([((site["module"], site["offset"]), site) for site in image["sites"]])
 
 
 def assert_same_sites(report, image):
@@ -206,7 +225,7 @@ def assert_same_sites(report, image):
     holding_nothing = [key for key, values in theirs.items()
                        if key not in ours and not values["size"] and not values["count"]]
     zero = dict.fromkeys(VALUES, 0)
-    wrong = {f"{key[0]}+{key[1]:#x}": {"memwatch": ours.get(key, zero), "oracle": theirs.get(key, zero)}
+    wrong = {key: {"memwatch": ours.get(key, zero), "oracle": theirs.get(key, zero)}
              for key in sorted(ours.keys() | theirs.keys())
              if key not in holding_nothing and ours.get(key, zero) != theirs.get(key, zero)}
     assert not wrong, f"{len(wrong)} of {len(theirs)} sites differ: " + json.dumps(wrong, indent=1)[:6000]

@@ -119,7 +119,7 @@ def test_redis(start, oracle, tmp_path):
     server = start(MEMWATCH, "--json", "-o", output, "--top", "0", *BY_SITE, "--", "/usr/bin/redis-server",
                    "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", tmp_path,
                    env={**os.environ, **oracle.environment()}, stderr=subprocess.DEVNULL)
-    server.expect("Ready to accept connections", timeout=60)
+    server.expect("eady to accept connections", timeout=60)
     subprocess.run(["redis-benchmark", "-s", socket, "-q", "-n", "5000", "-c", "10", "-r", "1000",
                     "-t", "set,get,incr,lpush,rpop,sadd,hset,zadd,lrange_100"], check=True, capture_output=True,
                    timeout=300)

@@ -11,11 +11,11 @@ struct age_filter {
 	uint64_t born_before;
 };
 
-static uint64_t boot_time(void)
+static uint64_t monotonic_ns(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
@@ -53,7 +53,7 @@ static void add_mappings(struct session *session, const struct mappings *mapping
 
 static int collect_old(struct session *session, uint32_t rows, struct error *error)
 {
-	struct age_filter filter = {session, boot_time() - session->options.older_ns};
+	struct age_filter filter = {session, monotonic_ns() - session->options.older_ns};
 	int err;
 
 	if (vec_reserve(&session->old, rows))

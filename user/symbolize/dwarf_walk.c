@@ -6,6 +6,8 @@
 #include "symbolize/dwarf_walk.h"
 
 #include <dwarf.h>
+#include <gelf.h>
+#include <string.h>
 
 /* concrete → abstract → declaration, and one more for an alternate file; the rest are cycles. */
 #define MAX_ORIGINS 8
@@ -90,21 +92,66 @@ static int skip_attribute(Dwarf_Attribute *attribute, void *context)
 	return DWARF_CB_OK;
 }
 
+static bool is_string_section(const char *name)
+{
+	return name && (strcmp(name, ".debug_str") == 0 || strcmp(name, ".debug_line_str") == 0 ||
+			strcmp(name, ".zdebug_str") == 0);
+}
+
+/* Whether @text lies in a string section of @dwarf and ends there. */
+static bool ends_in_section(Dwarf *dwarf, const char *text)
+{
+	Elf *elf = dwarf_getelf(dwarf);
+	uintptr_t at = (uintptr_t)text, start;
+	Elf_Scn *scn = NULL;
+	GElf_Shdr header;
+	Elf_Data *data;
+	size_t names;
+
+	if (!elf || elf_getshdrstrndx(elf, &names))
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		if (!gelf_getshdr(scn, &header) || header.sh_type == SHT_NOBITS ||
+		    !is_string_section(elf_strptr(elf, names, header.sh_name)))
+			continue;
+		data = elf_getdata(scn, NULL);
+		start = data ? (uintptr_t)data->d_buf : 0;
+		if (start && at >= start && at - start < data->d_size)
+			return memchr(text, '\0', data->d_size - (at - start)) != NULL;
+	}
+	return false;
+}
+
+/*
+ * dwarf_formstring gives out strings without looking for their end, which a damaged file may not have, and
+ * from string indices one that lies behind its section.
+ */
+static bool is_terminated(Dwarf_Attribute *attribute, Dwarf_Die *holder, const char *text)
+{
+	Dwarf *dwarf = dwarf_cu_getdwarf(holder->cu);
+
+	switch (dwarf_whatform(attribute)) {
+	case DW_FORM_string:
+		/* It stands in the entry itself: stepping over all attributes looks for its end. */
+		return dwarf_getattrs(holder, skip_attribute, NULL, 0) == 1;
+	case DW_FORM_GNU_strp_alt:
+	case DW_FORM_strp_sup:
+		dwarf = dwarf_getalt(dwarf);
+		break;
+	}
+	return dwarf && ends_in_section(dwarf, text);
+}
+
 const char *dwarf_walk__string(Dwarf_Die *die, unsigned int name)
 {
 	Dwarf_Attribute attribute;
 	Dwarf_Die holder;
+	const char *text;
 
 	if (!find_attribute(die, name, &attribute, &holder))
 		return NULL;
-	/*
-	 * dwarf_formstring gives out a string that stands in the entry itself without looking for its end,
-	 * which may be missing. Stepping over all attributes does look, and fails then.
-	 */
-	if (dwarf_whatform(&attribute) == DW_FORM_string &&
-	    dwarf_getattrs(&holder, skip_attribute, NULL, 0) != 1)
-		return NULL;
-	return dwarf_formstring(&attribute);
+	text = dwarf_formstring(&attribute);
+	return text && is_terminated(&attribute, &holder, text) ? text : NULL;
 }
 
 bool dwarf_walk__number(Dwarf_Die *die, unsigned int name, uint64_t *value)
