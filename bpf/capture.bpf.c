@@ -39,7 +39,7 @@ __noinline int capture__walk(struct thread *thread)
 
 	if (!thread)
 		return 0;
-	stack = &thread->stack;
+	stack = &thread->stacks[thread->current & 1];
 	low = thread->sp;
 	fp = thread->fp;
 	limit = low + STACK_SPAN_MAX;
@@ -125,28 +125,21 @@ static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes
 	return index;
 }
 
-__hidden long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes)
+/* The total of @key's stack, made if it is new; -1 where it could not be recorded. */
+static long find_or_insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
 {
-	struct stack_value *stack = &thread->stack, *found;
-	struct stack_key key = {};
+	struct stack_value *found;
 	__u32 salt;
 	long index;
 
-	thread->ip = regs->rip;
-	thread->sp = regs->rsp;
-	thread->fp = regs->rbp;
-	capture__walk(thread);
-	key.hash = thread->hash;
-	key.account = thread->account;
-	key.domain = domain;
 	for (salt = 0; salt < SALTS; salt++) {
-		key.salt = salt;
-		found = bpf_map_lookup_elem(&stacks, &key);
+		key->salt = salt;
+		found = bpf_map_lookup_elem(&stacks, key);
 		if (!found) {
-			index = insert(&key, stack, bytes);
+			index = insert(key, stack, bytes);
 			if (index != -2)
 				return index;
-			found = bpf_map_lookup_elem(&stacks, &key);
+			found = bpf_map_lookup_elem(&stacks, key);
 			if (!found)
 				break;
 		}
@@ -155,4 +148,30 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	}
 	count_loss(LOSS_STACK_COLLISION, bytes);
 	return -1;
+}
+
+__hidden long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes)
+{
+	__u32 current = thread->current & 1;
+	struct stack_value *stack = &thread->stacks[current], *last = &thread->stacks[!current];
+	struct stack_key key = {};
+	long index;
+
+	thread->ip = regs->rip;
+	thread->sp = regs->rsp;
+	thread->fp = regs->rbp;
+	capture__walk(thread);
+	if (thread->last_domain == domain && last->total && capture__same_frames(last, stack))
+		return last->total;
+	key.hash = thread->hash;
+	key.account = thread->account;
+	key.domain = domain;
+	stack->total = 0;
+	index = find_or_insert(&key, stack, bytes);
+	if (index < 0)
+		return -1;
+	stack->total = index;
+	thread->last_domain = domain;
+	thread->current = !current;
+	return index;
 }

@@ -16,7 +16,9 @@ struct registers {
 	__u64 orig_rax, rip, cs, eflags, rsp, ss;
 };
 
+#ifdef __bpf__ /* the tests compile this for the host */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+#endif
 
 struct ns_common {
 	unsigned int inum;
@@ -68,6 +70,8 @@ struct task_struct {
 	struct signal_struct *signal;
 };
 
+#ifdef __bpf__
 #pragma clang attribute pop
+#endif
 
 #endif

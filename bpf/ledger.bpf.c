@@ -55,8 +55,55 @@ __hidden void ledger__end_thread(struct thread *thread)
 	thread->fill = 0;
 }
 
+/* The one place in recent where a block can be, and its tag there; NULL where it has none. */
+static struct recent_block *recent_place(struct live_key *key, __u64 *tag)
+{
+	__u32 place;
+
+	if (!recent_bits || key->domain != DOMAIN_HEAP || key->addr & 7 || key->addr >> RECENT_ADDRESS_BITS ||
+	    key->account >> RECENT_ACCOUNT_BITS)
+		return NULL;
+	*tag = RECENT_TAG(key->addr, key->account);
+	place = (key->addr >> 4) * 0x9e3779b97f4a7c15ULL >> (64 - recent_bits);
+	return bpf_map_lookup_elem(&recent, &place);
+}
+
+static int take_recent(struct live_key *key, struct live_value *taken)
+{
+	struct recent_block *block;
+	__u64 tag;
+
+	block = recent_place(key, &tag);
+	if (!block || block->tag != tag || __sync_val_compare_and_swap(&block->tag, tag, RECENT_BUSY) != tag)
+		return 0;
+	taken->size = block->size;
+	taken->weight = block->size;
+	taken->birth_ns = block->birth_ns;
+	taken->total = block->total;
+	taken->reserved = 0;
+	barrier();
+	*(volatile __u64 *)&block->tag = 0;
+	return 1;
+}
+
+static int put_recent(struct live_key *key, struct live_value *value)
+{
+	struct recent_block *block;
+	__u64 tag;
+
+	block = recent_place(key, &tag);
+	if (!block || block->tag || __sync_val_compare_and_swap(&block->tag, 0, RECENT_BUSY))
+		return 0;
+	block->size = value->size;
+	block->birth_ns = value->birth_ns;
+	block->total = value->total;
+	barrier(); /* stores are seen in order (x86-64): whoever sees the tag sees the rest */
+	*(volatile __u64 *)&block->tag = tag;
+	return 1;
+}
+
 /* Takes a block out of levels @newest and below. Its entry is copied: a value must not be read once its key is gone. */
-static int take(struct thread *thread, struct live_key *key, int newest, struct live_value *taken)
+static int take_level(struct thread *thread, struct live_key *key, int newest, struct live_value *taken)
 {
 	struct live_value *found;
 	__u32 level;
@@ -82,15 +129,16 @@ static int take(struct thread *thread, struct live_key *key, int newest, struct 
 	return 0;
 }
 
-/* A block was at this address, never seen to be freed, and now another is. */
-static void forget_stale(struct thread *thread, struct live_key *key, int newest)
+static int take(struct thread *thread, struct live_key *key, struct live_value *taken)
 {
-	struct live_value stale;
+	return take_recent(key, taken) || take_level(thread, key, live_newest, taken);
+}
 
-	if (newest < 0 || !take(thread, key, newest, &stale))
-		return;
-	count_loss(LOSS_MISSED_FREE, stale.size);
-	ledger__freed(&stale);
+/* A block was at this address, never seen to be freed, and now another is. */
+static void count_stale(struct live_value *stale)
+{
+	count_loss(LOSS_MISSED_FREE, stale->size);
+	ledger__freed(stale);
 }
 
 /* Into the newest level that has room. */
@@ -120,16 +168,15 @@ static long insert(struct thread *thread, struct live_key *key, struct live_valu
 
 static int put(struct thread *thread, struct live_key *key, struct live_value *value)
 {
-	int newest = live_newest;
+	struct live_value stale;
 	long err;
 
-	if (newest > 0)
-		forget_stale(thread, key, newest - 1);
-	err = insert(thread, key, value, newest);
-	if (err == -17) { /* EEXIST */
-		forget_stale(thread, key, newest);
-		err = insert(thread, key, value, newest);
-	}
+	/* Before a block goes in, no other may be at its address: this look-up is why a missed free is known. */
+	if (take(thread, key, &stale))
+		count_stale(&stale);
+	if (put_recent(key, value))
+		return 0;
+	err = insert(thread, key, value, live_newest);
 	if (!err)
 		return 0;
 	/* Errors of a map update: E2BIG is a full map, all else want of memory. */
@@ -150,7 +197,7 @@ __hidden void ledger__add(struct registers *regs, struct thread *thread, __u32 d
 	make_key(&key, thread, domain, addr);
 	value.size = size;
 	value.weight = size;
-	value.birth_ns = bpf_ktime_get_ns();
+	value.birth_ns = keep_birth ? bpf_ktime_get_ns() : 0;
 	value.total = index;
 	if (put(thread, &key, &value))
 		return;
@@ -166,7 +213,7 @@ __hidden int ledger__park(struct thread *thread, __u32 domain, __u64 addr, struc
 	struct live_key key = {};
 
 	make_key(&key, thread, domain, addr);
-	return take(thread, &key, live_newest, parked);
+	return take(thread, &key, parked);
 }
 
 __hidden void ledger__unpark(struct thread *thread, __u32 domain, __u64 addr, struct live_value *parked)

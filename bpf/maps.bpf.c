@@ -7,6 +7,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile __u32 pid_namespace_inum = 0;
 const volatile _Bool follow_forks = 0;
 const volatile __u32 max_totals = 1 << 16;
+const volatile __u32 recent_bits = 0;
+const volatile _Bool keep_birth = 0;
 volatile __u32 phase = PHASE_IDLE;
 __u32 next_account = 1;
 __u32 next_total = 1;
@@ -15,6 +17,7 @@ volatile __s64 live_fill = 0;
 volatile __s64 live_fill_limit = 0;
 
 struct live_map live SEC(".maps");
+struct recent_map recent SEC(".maps");
 struct stacks_map stacks SEC(".maps");
 struct totals_map totals SEC(".maps");
 struct free_totals_map free_totals SEC(".maps");

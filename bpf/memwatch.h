@@ -21,6 +21,8 @@
 extern const volatile __u32 pid_namespace_inum; /* memwatch's own, where it is not the initial one; else 0 */
 extern const volatile _Bool follow_forks;
 extern const volatile __u32 max_totals;
+extern const volatile __u32 recent_bits; /* the binary logarithm of recent's size; 0: it is not used */
+extern const volatile _Bool keep_birth; /* blocks' ages are asked for */
 
 /* enum phase. Flipped once all probes are in: a block must not be seen allocated before its free can be seen.
  */
@@ -60,7 +62,10 @@ struct thread {
 	/* scratch for capture: where the walk begins, and what it finds */
 	__u64 ip, sp, fp;
 	__u64 hash;
-	struct stack_value stack;
+	/* The stack that is captured and the one before: a site that allocates again needs no look-up. */
+	struct stack_value stacks[2];
+	__u32 current; /* 0 or 1: which of the two is captured next */
+	__u32 last_domain;
 };
 
 /* Sizes, not types: clang leaves the types of a map within a map as forward declarations. */
@@ -76,6 +81,13 @@ struct live_map {
 	__uint(max_entries, LIVE_LEVELS);
 	__type(key, __u32);
 	__array(values, struct live_level);
+};
+struct recent_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct recent_block);
 };
 struct stacks_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -130,6 +142,7 @@ struct events_map {
 };
 
 extern struct live_map live SEC(".maps");
+extern struct recent_map recent SEC(".maps");
 extern struct stacks_map stacks SEC(".maps");
 extern struct totals_map totals SEC(".maps");
 extern struct free_totals_map free_totals SEC(".maps");

@@ -82,6 +82,26 @@ struct live_value {
 	__u32 reserved;
 };
 
+/*
+ * recent: blocks that found their place free, by a hash of their address; all others are in live. A block is in one of the
+ * two. Most blocks are short-lived, and are never in the hash table at all.
+ *
+ * The tag is the address / 8 above the account's number; 0: free; 1: being changed.
+ */
+struct recent_block {
+	__u64 tag;
+	__u64 size;
+	__u64 birth_ns;
+	__u32 total;
+	__u32 reserved;
+};
+#define RECENT_BUSY                1ull
+#define RECENT_ACCOUNT_BITS        20
+#define RECENT_ADDRESS_BITS        47
+#define RECENT_TAG(addr, account)  (((addr) >> 3 << RECENT_ACCOUNT_BITS) | (account))
+#define RECENT_TAG_ACCOUNT(tag)    ((__u32)((tag) & ((1u << RECENT_ACCOUNT_BITS) - 1)))
+#define RECENT_TAG_ADDRESS(tag)    ((tag) >> RECENT_ACCOUNT_BITS << 3)
+
 /* stacks: the key. Different frames under one hash are told apart by salt, so no two stacks share an entry.
  */
 struct stack_key {
@@ -157,6 +177,7 @@ struct event {
 
 _Static_assert(sizeof(struct live_key) == 16, "live_key");
 _Static_assert(sizeof(struct live_value) == 32, "live_value");
+_Static_assert(sizeof(struct recent_block) == 32, "recent_block");
 _Static_assert(sizeof(struct stack_key) == 16, "stack_key");
 _Static_assert(sizeof(struct stack_value) == 8 + 8 * STACK_FRAMES_MAX, "stack_value");
 _Static_assert(sizeof(struct total) == 64, "total");

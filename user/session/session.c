@@ -59,6 +59,7 @@ int session__new(const struct session_options *options, const struct log *log, s
 	if (err)
 		goto fail;
 	session->options.engine.mode = session->mode;
+	session->options.engine.keep_birth = options->older_ns != 0;
 	session->options.engine.multi_pid = features.multi_pid;
 	err = engine__new(&session->options.engine, log, &session->engine, error);
 	err = err ? err : map_events__new(&session->map_events, error);
@@ -169,6 +170,7 @@ int session__add(struct session *session, pid_t pid, struct error *error)
 	err = err ? err : engine__watch(session->engine, pid, &account, error);
 	err = err ? err : add_watched(session, &process, account, &watched, error);
 	err = err ? err : images__update(session, watched, error);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without an error there is one */
 	if (!err && !watched->site_count)
 		err = no_allocator(watched, error);
 	if (err && !process__alive(&process) && process.start_ticks)

@@ -16,6 +16,7 @@
 #include "snapshot/engine_private.h"
 
 #define DEFAULT_STACKS 65536u
+#define RECENT_BITS    16u
 #define DEFAULT_RING   (1u << 20)
 #define INITIAL_PID_NS 0xEFFFFFFCu /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
@@ -38,6 +39,22 @@ static uint32_t ring_bytes(uint64_t wanted)
 	return bytes;
 }
 
+/*
+ * A fixed part of the room for live blocks is the table of recent ones. Where only little room is asked for, that is all
+ * the hash table's.
+ */
+static int configure_recent(struct engine *engine, uint64_t max_live)
+{
+	struct memwatch_bpf *skel = engine->skel;
+
+	if (max_live < (8u << RECENT_BITS))
+		return 0;
+	skel->rodata->recent_bits = RECENT_BITS;
+	engine->recent_count = 1u << RECENT_BITS;
+	engine->levels.max_live -= engine->recent_count;
+	return bpf_map__set_max_entries(skel->maps.recent, engine->recent_count);
+}
+
 static int configure(struct engine *engine, const struct engine_options *options)
 {
 	struct memwatch_bpf *skel = engine->skel;
@@ -51,7 +68,11 @@ static int configure(struct engine *engine, const struct engine_options *options
 	skel->rodata->max_totals = engine->max_totals;
 	skel->rodata->pid_namespace_inum = own_pid_namespace();
 	skel->rodata->follow_forks = options->follow;
+	skel->rodata->keep_birth = options->keep_birth;
 	engine->levels.max_live = live;
+	err = configure_recent(engine, live);
+	if (err)
+		return err;
 	err = bpf_map__set_max_entries(skel->maps.stacks, stacks);
 	err = err ? err : bpf_map__set_max_entries(skel->maps.totals, engine->max_totals);
 	err = err ? err : bpf_map__set_max_entries(skel->maps.free_totals, engine->max_totals);
@@ -109,16 +130,23 @@ static int make_thread_image(struct engine *engine)
 	return err;
 }
 
-static int map_totals(struct engine *engine)
+static const void *map_array(const struct bpf_map *map, size_t bytes)
+{
+	void *mapped = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+static int map_arrays(struct engine *engine)
 {
 	engine->totals_bytes = (size_t)engine->max_totals * sizeof(struct total);
-	engine->totals = mmap(NULL, engine->totals_bytes, PROT_READ, MAP_SHARED,
-			      bpf_map__fd(engine->skel->maps.totals), 0);
-	if (engine->totals == MAP_FAILED) {
-		engine->totals = NULL;
+	engine->totals = map_array(engine->skel->maps.totals, engine->totals_bytes);
+	if (!engine->totals)
 		return -errno;
-	}
-	return 0;
+	if (!engine->recent_count)
+		return 0;
+	engine->recent = map_array(engine->skel->maps.recent, engine->recent_count * sizeof(*engine->recent));
+	return engine->recent ? 0 : -errno;
 }
 
 static int load_error(int err, struct error *error)
@@ -167,7 +195,7 @@ static int start(struct engine *engine)
 	err = memwatch_bpf__load(engine->skel);
 	err = err ? err : make_thread_image(engine);
 	err = err ? err : levels__grow(engine);
-	err = err ? err : map_totals(engine);
+	err = err ? err : map_arrays(engine);
 	if (err)
 		return err;
 	engine->ring = ring_buffer__new(bpf_map__fd(engine->skel->maps.events), record_event, engine, NULL);
@@ -236,6 +264,8 @@ void engine__free(struct engine *engine)
 	levels__close(engine);
 	if (engine->totals)
 		munmap((void *)engine->totals, engine->totals_bytes);
+	if (engine->recent)
+		munmap((void *)engine->recent, engine->recent_count * sizeof(*engine->recent));
 	ring_buffer__free(engine->ring);
 	memwatch_bpf__destroy(engine->skel);
 	free(engine);

@@ -16,6 +16,7 @@ struct engine_options {
 	enum attach_mode mode; /* as chosen, not ATTACH_AUTO */
 	bool multi_pid;        /* features.multi_pid: a link's pid means the process */
 	bool follow;           /* children of watched processes are watched */
+	bool keep_birth;       /* blocks' ages are asked for */
 	uint64_t max_live;     /* blocks; 0: by the machine's memory, engine__default_max_live() */
 	uint64_t max_stacks;   /* 0: 65536 */
 	uint64_t ring_size;    /* bytes; 0: 1 MiB */

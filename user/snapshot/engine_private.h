@@ -27,6 +27,8 @@ struct engine {
 	size_t totals_bytes;
 	uint32_t max_totals;
 	struct live_levels levels;
+	const struct recent_block *recent; /* mapped read-only; NULL where it is not used */
+	uint32_t recent_count;
 	engine_event_fn *event_fn;
 	void *event_context;
 };

@@ -168,11 +168,48 @@ static void visit_block(int fd, const struct live_key *key, const struct live_va
 	visit->fn(key, value, visit->context);
 }
 
+/* A block of recent, if it stays the same while it is read. */
+static bool read_recent(const struct recent_block *from, struct live_key *key, struct live_value *value)
+{
+	uint64_t tag = __atomic_load_n(&from->tag, __ATOMIC_ACQUIRE);
+
+	if (tag <= RECENT_BUSY)
+		return false;
+	key->addr = RECENT_TAG_ADDRESS(tag);
+	key->account = RECENT_TAG_ACCOUNT(tag);
+	key->domain = DOMAIN_HEAP;
+	memset(value, 0, sizeof(*value));
+	value->size = value->weight = __atomic_load_n(&from->size, __ATOMIC_ACQUIRE);
+	value->birth_ns = __atomic_load_n(&from->birth_ns, __ATOMIC_ACQUIRE);
+	value->total = __atomic_load_n(&from->total, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&from->tag, __ATOMIC_ACQUIRE) == tag;
+}
+
 int engine__walk_live(const struct engine *engine, engine_block_fn *fn, void *context)
 {
 	struct block_visit visit = {fn, context};
+	struct live_key key;
+	struct live_value value;
 
+	for (uint32_t i = 0; engine->recent && i < engine->recent_count; i++) {
+		if (read_recent(&engine->recent[i], &key, &value))
+			fn(&key, &value, context);
+	}
 	return walk_levels(engine, visit_block, &visit);
+}
+
+static int forget_recent(struct engine *engine, uint32_t account)
+{
+	struct recent_block none = {0};
+	struct live_value value;
+	struct live_key key;
+	int err = 0;
+
+	for (uint32_t i = 0; !err && engine->recent && i < engine->recent_count; i++) {
+		if (read_recent(&engine->recent[i], &key, &value) && key.account == account)
+			err = bpf_map__update_elem(engine->skel->maps.recent, &i, sizeof(i), &none, sizeof(none), BPF_ANY);
+	}
+	return err;
 }
 
 /* Nobody adds to a closed account, so deleting while walking loses nothing. */
@@ -204,8 +241,9 @@ static int forget_totals(struct engine *engine, uint32_t account)
 
 int engine__forget_account(struct engine *engine, uint32_t account)
 {
-	int err = walk_levels(engine, forget_block, &account);
+	int err = forget_recent(engine, account);
 
+	err = err ? err : walk_levels(engine, forget_block, &account);
 	return err ? err : forget_totals(engine, account);
 }
 

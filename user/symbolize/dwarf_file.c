@@ -112,6 +112,33 @@ static uint64_t section_bytes(Elf *elf)
 	return total;
 }
 
+/* libdw takes the lengths of file names in line tables without looking where the section ends. */
+static bool has_ended_strings(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr header;
+	size_t strings;
+
+	if (elf_getshdrstrndx(elf, &strings))
+		return false;
+	while ((scn = elf_nextscn(elf, scn))) {
+		const char *name;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(scn, &header) || header.sh_type == SHT_NOBITS)
+			continue;
+		name = elf_strptr(elf, strings, header.sh_name);
+		if (!name || (strcmp(name, ".debug_str") != 0 && strcmp(name, ".debug_line_str") != 0 &&
+			      strcmp(name, ".zdebug_str") != 0))
+			continue;
+		data = elf_getdata(scn, NULL);
+		if (data && data->d_buf && data->d_size &&
+		    ((const char *)data->d_buf)[data->d_size - 1] != '\0')
+			return false;
+	}
+	return true;
+}
+
 /* A descriptor of our own, so that closing it frees what libdw made it read. */
 static Dwarf *open_dwarf(int fd, Elf **elf, size_t *bytes)
 {
@@ -122,6 +149,10 @@ static Dwarf *open_dwarf(int fd, Elf **elf, size_t *bytes)
 	size = *elf ? section_bytes(*elf) : 0;
 	if (size > 0 && size <= MAX_SECTIONS)
 		dwarf = dwarf_begin_elf(*elf, DWARF_C_READ, NULL);
+	if (dwarf && !has_ended_strings(*elf)) {
+		dwarf_end(dwarf);
+		dwarf = NULL;
+	}
 	if (dwarf) {
 		*bytes += size;
 	} else {
