@@ -166,7 +166,8 @@ static long insert(struct thread *thread, struct live_key *key, struct live_valu
 	return err;
 }
 
-static int put(struct thread *thread, struct live_key *key, struct live_value *value)
+/* Counts @full where there is no room, and want of memory as that. */
+static int put(struct thread *thread, struct live_key *key, struct live_value *value, __u32 full)
 {
 	struct live_value stale;
 	long err;
@@ -180,7 +181,7 @@ static int put(struct thread *thread, struct live_key *key, struct live_value *v
 	if (!err)
 		return 0;
 	/* Errors of a map update: E2BIG is a full map, all else want of memory. */
-	count_loss(err == -7 ? LOSS_LIVE_FULL : LOSS_NO_MEMORY, value->size);
+	count_loss(err == -7 || full == LOSS_NOT_PUT_BACK ? full : LOSS_NO_MEMORY, value->size);
 	return -1;
 }
 
@@ -199,7 +200,7 @@ __hidden void ledger__add(struct registers *regs, struct thread *thread, __u32 d
 	value.weight = size;
 	value.birth_ns = keep_birth ? bpf_ktime_get_ns() : 0;
 	value.total = index;
-	if (put(thread, &key, &value))
+	if (put(thread, &key, &value, LOSS_LIVE_FULL))
 		return;
 	total = find_total(index);
 	if (!total)
@@ -221,8 +222,9 @@ __hidden void ledger__unpark(struct thread *thread, __u32 domain, __u64 addr, st
 	struct live_key key = {};
 
 	make_key(&key, thread, domain, addr);
-	if (put(thread, &key, parked))
-		ledger__freed(parked); /* counted as lost; the totals must not keep what nothing can free */
+	/* What nothing can free any more must not stay in the totals. */
+	if (put(thread, &key, parked, LOSS_NOT_PUT_BACK))
+		ledger__freed(parked);
 }
 
 /*

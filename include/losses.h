@@ -11,6 +11,9 @@
 #define LOSSES(LOSS)                                                                                         \
 	LOSS(LIVE_FULL, "live_full", "blocks not recorded: the table of live blocks is full",                \
 	     "raise --max-live")                                                                             \
+	LOSS(NOT_PUT_BACK, "not_put_back",                                                                     \
+	     "live blocks forgotten: a realloc of theirs failed and there was no room to put them back",          \
+	     "raise --max-live")                                                                                       \
 	LOSS(STACKS_FULL, "stacks_full", "blocks not recorded: the table of stacks is full",                 \
 	     "raise --max-stacks")                                                                           \
 	LOSS(NO_MEMORY, "no_memory", "blocks not recorded: the kernel had no memory for a map entry",        \

@@ -25,6 +25,7 @@ struct marking {
 	uint64_t pid;
 	const char *name;
 	bool help;
+	const char *rejected; /* the word that argp stopped at */
 	struct error *error;
 	int err;
 };
@@ -50,6 +51,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 						  MARK_NAME_MAX);
 		marking->name = arg;
 		break;
+	case ARGP_KEY_ERROR:
+		if (state->next > 0 && state->next <= state->argc)
+			marking->rejected = state->argv[state->next - 1];
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -68,9 +73,10 @@ int cmd_mark__run(int argc, char **argv, FILE *out, struct error *error)
 			argp_help(&parser, out, ARGP_HELP_LONG | ARGP_HELP_DOC | ARGP_HELP_USAGE, name);
 			return 0;
 		}
-		return marking.err ? -EINVAL
-				   : error__set(error, EINVAL,
-						"unknown or incomplete option (memwatch mark --help)");
+		if (marking.err)
+			return -EINVAL;
+		return error__set(error, EINVAL, "'%s' is no option of memwatch mark, or lacks its value: see --help",
+				  marking.rejected ? marking.rejected : "");
 	}
 	if (!marking.pid)
 		return error__set(error, EINVAL, "say whose memwatch: memwatch mark -p PID NAME");

@@ -105,6 +105,7 @@ struct parsing {
 	struct error *error;
 	int positions; /* INTERVAL and COUNT seen so far */
 	int err;       /* 1: answered, nothing left to do */
+	const char *rejected; /* the word that argp stopped at */
 };
 
 static int parse_pids(struct options *options, char *list, struct error *error)
@@ -295,6 +296,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	struct parsing *parsing = state->input;
 	int err;
 
+	if (key == ARGP_KEY_ERROR && state->next > 0 && state->next <= state->argc)
+		parsing->rejected = state->argv[state->next - 1];
 	if (key == '?' || key == 'V') {
 		parsing->err = answer(key, state);
 		return ECANCELED;
@@ -364,8 +367,8 @@ int options__parse(int argc, char **argv, struct options *options, struct error 
 		if (parsing.err == 1)
 			return 1;
 		if (!parsing.err)
-			error__set(error, EINVAL,
-				   "unknown or incomplete option (memwatch --help lists them)");
+			error__set(error, EINVAL, "'%s' is no option, or lacks its value (memwatch --help lists them)",
+				   parsing.rejected ? parsing.rejected : "");
 		return -EINVAL;
 	}
 	return check(options, error);
