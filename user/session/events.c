@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What happens to watched processes: they map libraries, fork, exec and end. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include "session/images.h"
 #include "session/session_private.h"
@@ -23,42 +24,58 @@ static void fail(struct session *session, int err, const struct error *error)
 	session->failure = *error;
 }
 
-/* A process that is gone before it was looked at leaves nothing to look at. */
-static void open_account(struct session *session, pid_t pid, uint32_t account, const struct process *known)
+/* A forked child has its parent's mappings, whether or not it lives long enough for its own to be read. */
+static int inherit_mappings(struct watched *child, const struct watched *parent, struct error *error)
 {
+	int err = 0;
+
+	for (size_t i = 0; !err && i < parent->seen.count; i++)
+		err = maps__insert(&child->seen, &parent->seen.items[i]);
+	return err ? error__set(error, ENOMEM, "out of memory") : 0;
+}
+
+/* @parent: whose fork it is; NULL after an exec. A process may be gone by now. */
+static void open_account(struct session *session, pid_t pid, uint32_t account, const struct watched *parent)
+{
+	struct process process = {.pid = pid};
 	struct watched *watched = NULL;
-	struct process process;
 	struct error error = {""};
 	int err;
 
 	err = process__read(pid, &process, &error);
-	if (err && known) {
-		process = *known;
-		err = 0;
-	}
 	if (err) {
-		log__say(session->log, 1, "%s", error.text);
-		return;
+		memset(&process, 0, sizeof(process));
+		process.pid = pid;
+		snprintf(process.comm, sizeof(process.comm), "%s", parent ? parent->process.comm : "(ended)");
 	}
 	err = watched__new(&process, account, session->symbolizer, session->images, &watched, &error);
-	if (!err && vec_push(&session->watched, watched)) {
-		watched__free(watched);
+	if (!err && parent)
+		err = inherit_mappings(watched, parent, &error);
+	if (!err && vec_push(&session->watched, watched))
 		err = error__set(&error, ENOMEM, "out of memory");
-	}
-	if (err)
-		fail(session, err, &error);
+	if (!err)
+		return;
+	watched__free(watched);
+	fail(session, err, &error);
 }
 
-static void close_account(struct session *session, struct watched *watched, const char *ending)
+/* Mappings that could not be read while it lived are known by what the kernel reported of them. */
+static void learn_mappings(struct session *session, struct watched *watched)
 {
 	struct error error = {""};
+
+	if (!watched->maps_changed || !watched->seen.count)
+		return;
+	if (symbol_space__update_from(watched->space, &watched->seen, &error))
+		log__say(session->log, 1, "%s", error.text);
+}
+
+static void close_account(struct session *session, struct watched *watched)
+{
 	int err;
 
-	err = session__refresh(session, &error);
-	if (err)
-		fail(session, err, &error);
+	watched->closing = false;
 	watched->ended = true;
-	watched->ending = ending;
 	if (session->ended_fn)
 		session->ended_fn(watched, session->ended_context);
 	/* The last one's room is needed by nobody. */
@@ -66,6 +83,36 @@ static void close_account(struct session *session, struct watched *watched, cons
 	if (err)
 		log__say(session->log, 1, "the blocks of closed account %u stay in the kernel's table: %s",
 			 watched->account, strerror(-err));
+}
+
+/* Stacks are resolved once, so all that can be known of mappings is learnt before the first of them is. */
+static void close_accounts(struct session *session)
+{
+	struct error error = {""};
+	size_t closing = 0;
+	int err;
+
+	vec_each (watched, &session->watched) {
+		if (!(*watched)->closing)
+			continue;
+		learn_mappings(session, *watched);
+		closing++;
+	}
+	err = closing ? session__refresh(session, &error) : 0;
+	if (err)
+		fail(session, err, &error);
+	for (size_t i = 0; i < session->watched.count; i++) {
+		if (session->watched.items[i]->closing)
+			close_account(session, session->watched.items[i]);
+	}
+}
+
+static void mark_closing(struct watched *watched, const char *ending)
+{
+	if (!watched)
+		return;
+	watched->closing = true;
+	watched->ending = ending;
 }
 
 static void book_mapping(struct session *session, const struct event *event)
@@ -85,17 +132,14 @@ static void on_event(const struct event *event, void *context)
 	switch (event->type) {
 	case EVENT_FORK:
 		if (event->arg[0])
-			open_account(session, event->other, event->arg[0],
-				     watched ? &watched->process : NULL);
+			open_account(session, event->other, event->arg[0], watched);
 		break;
 	case EVENT_EXEC:
-		if (watched)
-			close_account(session, watched, "at exec");
-		open_account(session, event->pid, event->other, watched ? &watched->process : NULL);
+		mark_closing(watched, "at exec");
+		open_account(session, event->pid, event->other, NULL);
 		break;
 	case EVENT_EXIT:
-		if (watched)
-			close_account(session, watched, "at exit");
+		mark_closing(watched, "at exit");
 		break;
 	case EVENT_MMAP:
 	case EVENT_MUNMAP:
@@ -105,14 +149,37 @@ static void on_event(const struct event *event, void *context)
 	}
 }
 
-static void on_map_change(pid_t pid, void *context)
+/* The newest account of a process, which is the one that its mappings are made by. */
+static struct watched *newest_account(struct session *session, pid_t pid)
 {
-	struct session *session = context;
+	struct watched *newest = NULL;
 
 	vec_each (watched, &session->watched) {
-		if (!pid || (*watched)->process.pid == pid)
-			(*watched)->maps_changed = true;
+		if ((*watched)->process.pid == pid && !(*watched)->ended &&
+		    (!newest || (*watched)->account > newest->account))
+			newest = *watched;
 	}
+	return newest;
+}
+
+static void on_map_event(const struct map_event *event, void *context)
+{
+	struct session *session = context;
+	struct watched *watched = newest_account(session, event->pid);
+	struct error error = {""};
+
+	if (event->type == MAP_EVENT_LOST) {
+		vec_each (any, &session->watched)
+			(*any)->maps_changed = true;
+		return;
+	}
+	if (!watched)
+		return;
+	watched->maps_changed = true;
+	if (event->type == MAP_EVENT_EXEC)
+		maps__free(&watched->seen);
+	else if (maps__insert(&watched->seen, &event->mapping))
+		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
 }
 
 /* New code may hold an allocator; whoever has ended meanwhile has nothing left to probe. */
@@ -125,7 +192,6 @@ static int probe_changed(struct session *session, struct error *error)
 		if (!watched->maps_changed || watched->ended)
 			continue;
 		err = images__update(session, watched, error);
-		watched->maps_changed = false;
 		if (err && err != -ESRCH && process__alive(&watched->process))
 			return err;
 	}
@@ -147,19 +213,21 @@ int session__handle(struct session *session, struct error *error)
 {
 	int err;
 
-	/* Mappings first: a process that has just ended is resolved by what it had mapped. */
-	map_events__drain(session->map_events, on_map_change, session);
-	err = probe_changed(session, error);
-	if (err)
-		return err;
+	/*
+	 * What has been opened and closed is known first, then what was mapped, and by whom; only then are
+	 * closed accounts reported on, with whatever is known of their mappings.
+	 */
 	err = engine__poll(session->engine, 0, on_event, session);
 	if (err < 0 && err != -EINTR)
 		return error__set(error, -err, "cannot read the kernel's events: %s", strerror(-err));
-	if (session->failed) {
+	map_events__drain(session->map_events, on_map_event, session);
+	err = probe_changed(session, error);
+	if (err)
+		return err;
+	close_accounts(session);
+	if (session->failed)
 		*error = session->failure;
-		return session->failed;
-	}
-	return probe_changed(session, error);
+	return session->failed;
 }
 
 void session__drop_ended(struct session *session)

@@ -21,8 +21,7 @@ static int note_stepped(struct session *session, const struct image *image, cons
 {
 	const char *slash = strrchr(image->path, '/');
 
-	vec_each(site, sites)
-	{
+	vec_each (site, sites) {
 		char *name = NULL;
 
 		if (site->cost != SITE_STEPPED)
@@ -85,7 +84,6 @@ int images__update(struct session *session, struct watched *watched, struct erro
 	err = maps__read(watched->process.pid, &maps, error);
 	if (err)
 		goto out;
-	watched->maps_changed = false;
 	watched->image_count = 0;
 	for (size_t i = 0; !err && i < maps.count; i++) {
 		const struct mapping *mapping = &maps.items[i];
@@ -101,6 +99,12 @@ int images__update(struct session *session, struct watched *watched, struct erro
 	}
 	if (!err)
 		err = symbol_space__update_from(watched->space, &maps, error);
+	if (!err && maps.count) { /* a zombie's are empty */
+		maps__free(&watched->seen);
+		watched->seen = maps;
+		maps = (struct maps){0};
+		watched->maps_changed = false;
+	}
 out:
 	maps__free(&maps);
 	return err;

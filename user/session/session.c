@@ -254,9 +254,10 @@ static void tell_stepped(struct session *session)
 	size_t used = 0;
 
 	for (size_t i = 0; i < session->stepped.count && used < sizeof(names) - 1; i++)
-		used += snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "", session->stepped.items[i]);
-	session__note(session, "this kernel single-steps the probes on %s%s: about 14 µs a call instead of 1", names,
-		      used >= sizeof(names) ? "…" : "");
+		used += snprintf(names + used, sizeof(names) - used, "%s%s", i ? ", " : "",
+				 session->stepped.items[i]);
+	session__note(session, "this kernel single-steps the probes on %s%s: about 14 µs a call instead of 1",
+		      names, used >= sizeof(names) ? "…" : "");
 	free_strings(session->stepped.items, session->stepped.count);
 	session->stepped.count = 0;
 }

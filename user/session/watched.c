@@ -62,6 +62,7 @@ void watched__free(struct watched *watched)
 		free(entry);
 	}
 	vec_free(&watched->samples);
+	maps__free(&watched->seen);
 	mappings__free(&watched->mappings);
 	profile_base__free(&watched->last);
 	profile_base__free(&watched->mark);

@@ -23,6 +23,8 @@ struct watched {
 	struct process process;
 	bool ended;         /* the account is closed: exit or exec */
 	const char *ending; /* NULL, "at exit", "at exec" */
+	bool closing;        /* its end has been told, and is dealt with when what it mapped is known */
+	struct maps seen;    /* as last read, and what was reported since: all there is when it ends too soon */
 	bool maps_changed;  /* the mappings are to be read again */
 	size_t image_count; /* mapped files that were looked at for an allocator */
 	size_t site_count;  /* probes that it passes */

@@ -40,8 +40,8 @@ static uint32_t ring_bytes(uint64_t wanted)
 }
 
 /*
- * A fixed part of the room for live blocks is the table of recent ones. Where only little room is asked for, that is all
- * the hash table's.
+ * A fixed part of the room for live blocks is the table of recent ones. Where only little room is asked for,
+ * that is all the hash table's.
  */
 static int configure_recent(struct engine *engine, uint64_t max_live)
 {
@@ -171,7 +171,8 @@ static void grow(struct engine *engine)
 		log__say(engine->log, 1, "the table of live blocks cannot grow: %s", strerror(-err));
 	else
 		log__say(engine->log, 1, "the table of live blocks grew to %llu; kernel memory %llu KiB",
-			 (unsigned long long)engine->levels.room, (unsigned long long)(engine__kernel_memory(engine) >> 10));
+			 (unsigned long long)engine->levels.room,
+			 (unsigned long long)(engine__kernel_memory(engine) >> 10));
 }
 
 static int record_event(void *context, void *data, size_t size)
@@ -243,7 +244,9 @@ int engine__new(const struct engine_options *options, const struct log *log, str
 		err = load_error(err, error);
 		goto fail;
 	}
-	log__say(log, 1, "attach mode %s; room for %llu live blocks (%llu at first), %u stacks; kernel memory %llu KiB",
+	log__say(log, 1,
+		 "attach mode %s; room for %llu live blocks (%llu at first), %u stacks; kernel memory %llu "
+		 "KiB",
 		 attach_mode__name(options->mode), (unsigned long long)engine->levels.max_live,
 		 (unsigned long long)engine->levels.room, engine->max_totals - 1,
 		 (unsigned long long)(engine__kernel_memory(engine) >> 10));

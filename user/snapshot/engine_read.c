@@ -124,7 +124,8 @@ static int64_t next_batch(int fd, uint32_t *cursor, bool *first, struct batch *b
 	}
 }
 
-typedef void level_visit_fn(int fd, const struct live_key *key, const struct live_value *value, void *context);
+typedef void level_visit_fn(int fd, const struct live_key *key, const struct live_value *value,
+			    void *context);
 
 static int walk_level(int fd, level_visit_fn *visit, void *context)
 {
@@ -207,7 +208,8 @@ static int forget_recent(struct engine *engine, uint32_t account)
 
 	for (uint32_t i = 0; !err && engine->recent && i < engine->recent_count; i++) {
 		if (read_recent(&engine->recent[i], &key, &value) && key.account == account)
-			err = bpf_map__update_elem(engine->skel->maps.recent, &i, sizeof(i), &none, sizeof(none), BPF_ANY);
+			err = bpf_map__update_elem(engine->skel->maps.recent, &i, sizeof(i), &none,
+						   sizeof(none), BPF_ANY);
 	}
 	return err;
 }
@@ -232,9 +234,11 @@ static int forget_totals(struct engine *engine, uint32_t account)
 		err = bpf_map__delete_elem(engine->skel->maps.stacks, &total.key, sizeof(total.key), 0);
 		if (err && err != -ENOENT)
 			break;
-		err = bpf_map__update_elem(engine->skel->maps.totals, &i, sizeof(i), &none, sizeof(none), BPF_ANY);
+		err = bpf_map__update_elem(engine->skel->maps.totals, &i, sizeof(i), &none, sizeof(none),
+					   BPF_ANY);
 		if (!err)
-			err = bpf_map__update_elem(engine->skel->maps.free_totals, NULL, 0, &i, sizeof(i), BPF_ANY);
+			err = bpf_map__update_elem(engine->skel->maps.free_totals, NULL, 0, &i, sizeof(i),
+						   BPF_ANY);
 	}
 	return err;
 }
@@ -271,7 +275,8 @@ uint64_t engine__kernel_memory(const struct engine *engine)
 	struct bpf_map *map;
 	uint64_t bytes = 0;
 
-	bpf_object__for_each_map(map, engine->skel->obj) {
+	bpf_object__for_each_map(map, engine->skel->obj)
+	{
 		bytes += map_memory(bpf_map__fd(map));
 	}
 	for (uint32_t level = 0; level < engine->levels.count; level++)

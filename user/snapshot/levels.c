@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The levels of the table of live blocks. A kernel hash table's buckets are allocated when it is made (16 bytes for each
- * entry that it may have: a second and 256 MiB for 16 Mi blocks), so it begins small and grows with the process.
+ * The levels of the table of live blocks. A kernel hash table's buckets are allocated when it is made (16
+ * bytes for each entry that it may have: a second and 256 MiB for 16 Mi blocks), so it begins small and grows
+ * with the process.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -39,8 +40,8 @@ int levels__grow(struct engine *engine)
 	if (level >= LIVE_LEVELS || !left)
 		return -ENOSPC;
 	room = level_room[level] < left ? level_room[level] : left;
-	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "live_level", sizeof(struct live_key), sizeof(struct live_value), room,
-			    &options);
+	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "live_level", sizeof(struct live_key),
+			    sizeof(struct live_value), room, &options);
 	if (fd < 0)
 		return -errno;
 	err = bpf_map__update_elem(engine->skel->maps.live, &level, sizeof(level), &fd, sizeof(fd), BPF_ANY);

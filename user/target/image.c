@@ -143,17 +143,15 @@ static int open_map_file(pid_t pid, const struct mapping *mapping)
 	return place;
 }
 
-/* The same by the name that the file has in the target's mount namespace and root directory. */
-static int open_in_root(pid_t pid, const struct mapping *mapping)
+/* The same by the name that the file has below @root. */
+static int open_below(const char *root_name, const struct mapping *mapping)
 {
 	/* The target may have put symbolic links on the way: they must not lead out of its root. */
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	int root, place, err;
-	char name[64];
 
-	snprintf(name, sizeof(name), "/proc/%d/root", pid);
-	root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	root = open(root_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	place = (int)syscall(SYS_openat2, root, mapping->path, &how, sizeof(how));
@@ -164,6 +162,23 @@ static int open_in_root(pid_t pid, const struct mapping *mapping)
 		err = -ESTALE;
 	}
 	return err ? err : place;
+}
+
+/*
+ * By its name in the target's mount namespace and root directory; in our own where the target has ended: that it is the
+ * same file is checked in either.
+ */
+static int open_in_root(pid_t pid, const struct mapping *mapping)
+{
+	char name[64];
+	int place, own;
+
+	snprintf(name, sizeof(name), "/proc/%d/root", pid);
+	place = open_below(name, mapping);
+	if (place != -ESRCH)
+		return place;
+	own = open_below("/", mapping);
+	return own < 0 ? place : own;
 }
 
 int image__open_mapping(pid_t pid, const struct mapping *mapping, struct image **image, struct error *error)

@@ -2,12 +2,14 @@
 #include "target/map_events.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "base/vec.h"
 
@@ -23,10 +25,14 @@ struct map_events {
 	size_t page_size;
 };
 
-/* The fields that PERF_RECORD_MMAP2 begins with. */
-struct mmap2_start {
+/* PERF_RECORD_MMAP2 without build ids, up to its file name (perf_event_open(2)). */
+struct mmap2_record {
 	struct perf_event_header header;
 	uint32_t pid, tid;
+	uint64_t addr, len, pgoff;
+	uint32_t maj, min;
+	uint64_t ino, ino_generation;
+	uint32_t prot, flags;
 };
 
 static int open_cpu(struct map_events *events, int cpu)
@@ -37,6 +43,8 @@ static int open_cpu(struct map_events *events, int cpu)
 		.config = PERF_COUNT_SW_DUMMY,
 		.mmap = 1,
 		.mmap2 = 1,
+		.comm = 1,
+		.comm_exec = 1,
 		.exclude_kernel = 1,
 		.watermark = 1,
 		.wakeup_watermark = 1,
@@ -122,28 +130,80 @@ static void copy_out(const struct map_events *events, const struct cpu_ring *rin
 		((uint8_t *)to)[i] = data[(position + i) % bytes];
 }
 
-static void drain_ring(const struct map_events *events, struct cpu_ring *ring,
-		       void (*changed)(pid_t pid, void *context), void *context)
+/* Executable mappings only are recorded, so that is what they are. */
+static void hand_over_mapping(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
+			      size_t size, map_event_fn *fn, void *context)
+{
+	struct mmap2_record record;
+	struct map_event event = {.type = MAP_EVENT_MAPPED};
+	char path[PATH_MAX + 1];
+	size_t length = size - sizeof(record);
+
+	if (size < sizeof(record))
+		return;
+	copy_out(events, ring, position, &record, sizeof(record));
+	if (length > PATH_MAX)
+		length = PATH_MAX;
+	copy_out(events, ring, position + sizeof(record), path, length);
+	path[length] = '\0';
+	event.pid = record.pid;
+	event.mapping = (struct mapping){
+		.start = record.addr,
+		.end = record.addr + record.len,
+		.offset = record.pgoff,
+		.device = makedev(record.maj, record.min),
+		.inode = record.ino,
+		.flags = MAPPING_READ | MAPPING_EXEC,
+		.path = strcmp(path, "//anon") ? path : "",
+	};
+	if (event.mapping.end > event.mapping.start)
+		fn(&event, context);
+}
+
+static void hand_over(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
+		      const struct perf_event_header *header, map_event_fn *fn, void *context)
+{
+	struct map_event event = {.type = MAP_EVENT_LOST};
+	uint32_t pid;
+
+	switch (header->type) {
+	case PERF_RECORD_MMAP2:
+		hand_over_mapping(events, ring, position, header->size, fn, context);
+		break;
+	case PERF_RECORD_COMM:
+		if (!(header->misc & PERF_RECORD_MISC_COMM_EXEC) ||
+		    header->size < sizeof(*header) + sizeof(pid))
+			break;
+		copy_out(events, ring, position + sizeof(*header), &pid, sizeof(pid));
+		event.type = MAP_EVENT_EXEC;
+		event.pid = pid;
+		fn(&event, context);
+		break;
+	case PERF_RECORD_LOST:
+		fn(&event, context);
+		break;
+	}
+}
+
+static void drain_ring(const struct map_events *events, struct cpu_ring *ring, map_event_fn *fn,
+		       void *context)
 {
 	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE),
 		 tail = ring->page->data_tail;
-	struct mmap2_start record;
+	struct perf_event_header header;
 
-	while (head - tail >= sizeof(record)) {
-		copy_out(events, ring, tail, &record, sizeof(record));
-		if (record.header.size < sizeof(record.header) || record.header.size > head - tail)
+	while (head - tail >= sizeof(header)) {
+		copy_out(events, ring, tail, &header, sizeof(header));
+		if (header.size < sizeof(header) || header.size > head - tail)
 			break;
-		if (record.header.type == PERF_RECORD_MMAP2 || record.header.type == PERF_RECORD_MMAP)
-			changed(record.pid, context);
-		else if (record.header.type == PERF_RECORD_LOST)
-			changed(0, context);
-		tail += record.header.size;
+		hand_over(events, ring, tail, &header, fn, context);
+		tail += header.size;
 	}
 	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
 }
 
-void map_events__drain(struct map_events *events, void (*changed)(pid_t pid, void *context), void *context)
+void map_events__drain(struct map_events *events, map_event_fn *fn, void *context)
 {
-	vec_each (ring, &events->rings)
-		drain_ring(events, ring, changed, context);
+	for (size_t i = 0; i < events->rings.count; i++)
+		drain_ring(events, &events->rings.items[i], fn, context);
 }

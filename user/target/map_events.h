@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Word of new executable mappings (dlopen, a JIT, exec), whatever dynamic linker made them, from the kernel's
- * own records (perf_event_open(2), PERF_RECORD_MMAP2): nothing is probed for it in any process.
+ * own records (perf_event_open(2), PERF_RECORD_MMAP2): nothing is probed for it in any process. They tell
+ * what a process had mapped even when it has ended before anybody could look.
  */
 #ifndef MEMWATCH_TARGET_MAP_EVENTS_H
 #define MEMWATCH_TARGET_MAP_EVENTS_H
@@ -9,8 +10,23 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include "base/error.h"
+#include "target/maps.h"
 
 struct map_events;
+
+enum map_event_type {
+	MAP_EVENT_MAPPED, /* mapping has been made */
+	MAP_EVENT_EXEC,   /* the process has a new, empty address space */
+	MAP_EVENT_LOST,   /* records were lost: any process may have changed */
+};
+
+struct map_event {
+	enum map_event_type type;
+	pid_t pid;              /* as our pid namespace numbers it */
+	struct mapping mapping; /* its path is borrowed */
+};
+
+typedef void map_event_fn(const struct map_event *event, void *context);
 
 /* Opens one event a CPU. Returns 0 or a negative errno. */
 int map_events__new(struct map_events **events, struct error *error);
@@ -20,8 +36,7 @@ void map_events__free(struct map_events *events);
 size_t map_events__count(const struct map_events *events);
 int map_events__fd(const struct map_events *events, size_t index);
 
-/* Calls @changed with the process of each record that has come; with 0 where records were lost: any may have
- * changed. */
-void map_events__drain(struct map_events *events, void (*changed)(pid_t pid, void *context), void *context);
+/* Hands over what has come, each CPU's records in their order. */
+void map_events__drain(struct map_events *events, map_event_fn *fn, void *context);
 
 #endif

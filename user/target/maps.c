@@ -230,6 +230,26 @@ const struct mapping *maps__find(const struct maps *maps, uint64_t address)
 	return NULL;
 }
 
+int maps__insert(struct maps *maps, const struct mapping *mapping)
+{
+	struct mapping copy = *mapping;
+	size_t first = 0, end;
+
+	if (vec_reserve(maps, maps->count + 1))
+		return -ENOMEM;
+	copy.path = strdup(mapping->path);
+	if (!copy.path)
+		return -ENOMEM;
+	while (first < maps->count && maps->items[first].end <= copy.start)
+		first++;
+	for (end = first; end < maps->count && maps->items[end].start < copy.end; end++)
+		free(maps->items[end].path);
+	memmove(maps->items + first + 1, maps->items + end, (maps->count - end) * sizeof(copy));
+	maps->items[first] = copy;
+	maps->count = maps->count - (end - first) + 1;
+	return 0;
+}
+
 void maps__free(struct maps *maps)
 {
 	for (size_t i = 0; i < maps->count; i++)

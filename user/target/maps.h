@@ -34,6 +34,9 @@ int maps__read(pid_t pid, struct maps *maps, struct error *error);
 /* The same from text, for tests: @text need not be NUL-terminated. Malformed lines give -EINVAL. */
 int maps__parse(const char *text, size_t length, struct maps *maps, struct error *error);
 
+/* Adds a copy of @mapping in its place; what it overlaps is gone. Returns 0 or -ENOMEM, @maps unchanged. */
+int maps__insert(struct maps *maps, const struct mapping *mapping);
+
 /* The mapping that holds @address, or NULL. */
 const struct mapping *maps__find(const struct maps *maps, uint64_t address);
 
