@@ -1,1 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Installing, and the demonstration. DESTDIR is put before every path, for packagers.
+
+BINDIR        ?= $(PREFIX)/bin
+MANDIR        ?= $(PREFIX)/share/man
+DOCDIR        ?= $(PREFIX)/share/doc/memwatch
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+
+MAN_PAGES := $(wildcard docs/man/*.1)
+DOC_PAGES := README.md LICENSE $(wildcard docs/*.md)
+
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(DOCDIR)
+	install -m 755 $(OUT)/memwatch $(DESTDIR)$(BINDIR)/memwatch
+	for page in $(MAN_PAGES); do \
+		gzip -9nc $$page > $(DESTDIR)$(MANDIR)/man1/$${page##*/}.gz && \
+		chmod 644 $(DESTDIR)$(MANDIR)/man1/$${page##*/}.gz || exit 1; \
+	done
+	install -m 644 tools/completion/memwatch.bash $(DESTDIR)$(COMPLETIONDIR)/memwatch
+	install -m 644 $(DOC_PAGES) $(DESTDIR)$(DOCDIR)
+
+# What is not ours stays; so do the directories, but for our own.
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/memwatch $(DESTDIR)$(COMPLETIONDIR)/memwatch \
+		$(MAN_PAGES:docs/man/%=$(DESTDIR)$(MANDIR)/man1/%.gz) \
+		$(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(DOC_PAGES)))
+	[ ! -d $(DESTDIR)$(DOCDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DOCDIR)
+
+# Root first: there is no use in building for a demonstration that cannot run.
+.PHONY: demo
+demo:
+	@[ "$$(id -u)" = 0 ] || { echo "make demo: watching a process needs root: sudo make demo" >&2; exit 1; }
+	$(Q)tools/install-deps --build-only python3
+	+$(Q)$(MAKE) --no-print-directory $(OUT)/memwatch $(TARGETS)/leak
+	$(Q)tools/demo $(OUT)/memwatch $(TARGETS)/leak

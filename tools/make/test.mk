@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# Tests. `make check` runs every kind; each kind adds itself with a line `check: check-KIND`.
+# Tests. `make check` runs every kind, each to its end, and sums up; a kind adds itself with a line `CHECKS += check-KIND`.
 # Nothing is written outside $(OUT), but for temporary files that the tests remove themselves.
 
 .PHONY: check
 check:
+	$(Q)tools/install-deps
+	+$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) all test-targets $(UNIT_PROGRAMS) fuzz
+	$(Q)MAKE="$(MAKE)" tools/make/run-kinds lint $(CHECKS)
 
 # --- unit: one program for each user file, linked with all the user objects --------------------------------------
 
@@ -11,7 +14,7 @@ UNIT_SOURCES  := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_PROGRAMS := $(UNIT_SOURCES:%.c=$(OUT)/%)
 
 .PHONY: check-unit
-check: check-unit
+CHECKS += check-unit
 check-unit: $(UNIT_PROGRAMS)
 	$(Q)V=$(V) tools/make/run-unit $^
 
@@ -59,7 +62,7 @@ FUZZ_OBJECTS  := $(USER_SOURCES:user/%.c=$(FUZZ)/user/%.o)
 .PHONY: fuzz check-fuzz
 fuzz: $(FUZZ_PROGRAMS) $(FUZZ)/seeds
 
-check: check-fuzz
+CHECKS += check-fuzz
 check-fuzz: fuzz
 	$(Q)for name in $(FUZZ_NAMES); do \
 		mkdir -p $(FUZZ)/corpus/$$name && \
@@ -68,6 +71,7 @@ check-fuzz: fuzz
 			>$(FUZZ)/$$name.log 2>&1 || { tail -n 60 $(FUZZ)/$$name.log; exit 1; }; \
 		echo "  $$name: $$(awk '/number_of_executed_units/ {print $$2}' $(FUZZ)/$$name.log) inputs, no fault"; \
 	done
+	@echo "$(words $(FUZZ_NAMES)) passed, 0 failed"
 
 $(FUZZ)/user/%.o: user/%.c | $(OUT)/memwatch.skel.h
 	$(call say,CC-FUZZ,$<)
@@ -87,5 +91,18 @@ $(FUZZ)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ)/libmemwatch.a
 $(FUZZ)/seeds: tests/fuzz/seeds
 	$(call say,SEEDS,$@)
 	$(Q)rm -rf $@ && mkdir -p $@ && CC="$(CC)" tests/fuzz/seeds $@
+
+# --- scripts and live: in Python; live ones need root, real probes, and leave nothing behind ---------------------
+
+PYTEST := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider -ra
+
+.PHONY: check-scripts check-live
+CHECKS += check-scripts
+check-scripts: all
+	$(Q)$(PYTEST) -q tests/unit
+
+CHECKS += check-live
+check-live: all test-targets
+	$(Q)$(PYTEST) -v --durations=10 tests/live
 
 -include $(UNIT_PROGRAMS:%=%.d) $(ASAN_PROGRAMS:%=%.d) $(ASAN_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(FUZZ_PROGRAMS:%=%.d)

@@ -176,10 +176,12 @@ static void on_map_event(const struct map_event *event, void *context)
 	if (!watched)
 		return;
 	watched->maps_changed = true;
-	if (event->type == MAP_EVENT_EXEC)
+	if (event->type == MAP_EVENT_EXEC) {
 		maps__free(&watched->seen);
-	else if (maps__insert(&watched->seen, &event->mapping))
+		memcpy(watched->process.comm, event->comm, sizeof(watched->process.comm));
+	} else if (maps__insert(&watched->seen, &event->mapping)) {
 		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
+	}
 }
 
 /* New code may hold an allocator; whoever has ended meanwhile has nothing left to probe. */

@@ -9,7 +9,7 @@
 #define MAX_TABLE_SIZE (512u << 20)
 #define MAX_SYMBOLS    (MAX_TABLE_SIZE / sizeof(Elf64_Sym))
 /* Many symbols may share one long name: what visitors have to look at altogether. */
-#define MAX_NAMES_SIZE   (2u * MAX_TABLE_SIZE)
+#define MAX_NAMES_SIZE   (2ul * MAX_TABLE_SIZE)
 #define MAX_DYNAMIC_SIZE (64u << 10)
 #define MAX_BUCKETS      (1u << 24)
 

@@ -25,6 +25,12 @@ struct map_events {
 	size_t page_size;
 };
 
+/* PERF_RECORD_COMM up to the name. */
+struct comm_record {
+	struct perf_event_header header;
+	uint32_t pid, tid;
+};
+
 /* PERF_RECORD_MMAP2 without build ids, up to its file name (perf_event_open(2)). */
 struct mmap2_record {
 	struct perf_event_header header;
@@ -160,24 +166,39 @@ static void hand_over_mapping(const struct map_events *events, const struct cpu_
 		fn(&event, context);
 }
 
+static void hand_over_exec(const struct map_events *events, const struct cpu_ring *ring, uint64_t position, size_t size,
+			   map_event_fn *fn, void *context)
+{
+	struct map_event event = {.type = MAP_EVENT_EXEC};
+	struct comm_record record;
+
+	if (size < sizeof(record))
+		return;
+	copy_out(events, ring, position, &record, sizeof(record));
+	size -= sizeof(record);
+	if (size > sizeof(event.comm) - 1)
+		size = sizeof(event.comm) - 1;
+	copy_out(events, ring, position + sizeof(record), event.comm, size);
+	for (char *c = event.comm; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+	event.pid = record.pid;
+	fn(&event, context);
+}
+
 static void hand_over(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
 		      const struct perf_event_header *header, map_event_fn *fn, void *context)
 {
 	struct map_event event = {.type = MAP_EVENT_LOST};
-	uint32_t pid;
 
 	switch (header->type) {
 	case PERF_RECORD_MMAP2:
 		hand_over_mapping(events, ring, position, header->size, fn, context);
 		break;
 	case PERF_RECORD_COMM:
-		if (!(header->misc & PERF_RECORD_MISC_COMM_EXEC) ||
-		    header->size < sizeof(*header) + sizeof(pid))
-			break;
-		copy_out(events, ring, position + sizeof(*header), &pid, sizeof(pid));
-		event.type = MAP_EVENT_EXEC;
-		event.pid = pid;
-		fn(&event, context);
+		if (header->misc & PERF_RECORD_MISC_COMM_EXEC)
+			hand_over_exec(events, ring, position, header->size, fn, context);
 		break;
 	case PERF_RECORD_LOST:
 		fn(&event, context);

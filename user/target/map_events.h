@@ -24,6 +24,7 @@ struct map_event {
 	enum map_event_type type;
 	pid_t pid;              /* as our pid namespace numbers it */
 	struct mapping mapping; /* its path is borrowed */
+	char comm[16];          /* MAP_EVENT_EXEC: the new name, printable */
 };
 
 typedef void map_event_fn(const struct map_event *event, void *context);
