@@ -119,6 +119,15 @@ static int enter_heap(struct registers *regs, struct thread *thread, __u64 sp, _
 	thread->last_freed = 0;
 	begin(call, regs, sp, cookie);
 	/*
+	 * No exception gets past a return address that the kernel has replaced. An operator new that is bound to throw is
+	 * therefore not probed: what asks for more than there is fails, as programs that test for it do.
+	 */
+	if (cookie & COOKIE_THROWS && call->size > throwing_limit) {
+		call->cookie = 0;
+		count_loss(LOSS_THROWING, 0);
+		return 1;
+	}
+	/*
 	 * Within realloc the old address can be free and handed out to another thread before the return is
 	 * seen, so its entry leaves the table now. Its bytes stay in the totals until the outcome is known.
 	 */

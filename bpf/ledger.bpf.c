@@ -102,7 +102,8 @@ static int put_recent(struct live_key *key, struct live_value *value)
 	return 1;
 }
 
-/* Takes a block out of levels @newest and below. Its entry is copied: a value must not be read once its key is gone. */
+/* Takes a block out of levels @newest and below. Its entry is copied: a value must not be read once its key
+ * is gone. */
 static int take_level(struct thread *thread, struct live_key *key, int newest, struct live_value *taken)
 {
 	struct live_value *found;
@@ -172,7 +173,8 @@ static int put(struct thread *thread, struct live_key *key, struct live_value *v
 	struct live_value stale;
 	long err;
 
-	/* Before a block goes in, no other may be at its address: this look-up is why a missed free is known. */
+	/* Before a block goes in, no other may be at its address: this look-up is why a missed free is known.
+	 */
 	if (take(thread, key, &stale))
 		count_stale(&stale);
 	if (put_recent(key, value))

@@ -8,6 +8,7 @@ const volatile __u32 pid_namespace_inum = 0;
 const volatile _Bool follow_forks = 0;
 const volatile __u32 max_totals = 1 << 16;
 const volatile __u32 recent_bits = 0;
+const volatile __u64 throwing_limit = ~0ULL;
 const volatile _Bool keep_birth = 0;
 volatile __u32 phase = PHASE_IDLE;
 __u32 next_account = 1;

@@ -22,6 +22,7 @@ extern const volatile __u32 pid_namespace_inum; /* memwatch's own, where it is n
 extern const volatile _Bool follow_forks;
 extern const volatile __u32 max_totals;
 extern const volatile __u32 recent_bits; /* the binary logarithm of recent's size; 0: it is not used */
+extern const volatile __u64 throwing_limit; /* bytes; an operator new of more is let alone, see enter_heap */
 extern const volatile _Bool keep_birth; /* blocks' ages are asked for */
 
 /* enum phase. Flipped once all probes are in: a block must not be seen allocated before its free can be seen.

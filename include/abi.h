@@ -36,7 +36,7 @@ enum call_kind {
 
 /*
  * A site's cookie: bits 0–7 call_kind, 8–15 bytes between the stack pointer at the probed instruction and the
- * return address (0 at a function's first instruction), 16–23 the tally that its entries go to, 32–63 the
+ * return address (0 at a function's first instruction), 16–23 the tally that its entries go to, 24 whether it can throw, 32–63 the
  * site's number.
  */
 #define SITE_COOKIE(kind, sp_adjust, tally, number)                                                          \
@@ -44,6 +44,7 @@ enum call_kind {
 #define COOKIE_KIND(cookie)      ((__u32)((cookie)&0xff))
 #define COOKIE_SP_ADJUST(cookie) ((__u32)(((cookie) >> 8) & 0xff))
 #define COOKIE_TALLY(cookie)     ((__u32)(((cookie) >> 16) & 0xff))
+#define COOKIE_THROWS            (1ull << 24)
 #define COOKIE_NUMBER(cookie)    ((__u32)((cookie) >> 32))
 
 /* What the programs do with a hit. */

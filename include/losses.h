@@ -33,6 +33,10 @@
 	     "nothing; the innermost caller is right all the same")                                          \
 	LOSS(STACK_TRUNCATED, "stack_truncated", "stacks deeper than the limit, cut at their outer end",     \
 	     "nothing; the innermost frames are right")                                                      \
+	LOSS(THROWING, "throwing",                                                                             \
+	     "operator new calls not recorded: they asked for more than the machine has, and could throw, which no "   \
+	     "probed return survives",                                                                                 \
+	     "nothing; such calls fail as a rule")                                                                     \
 	LOSS(RESULT_UNREADABLE, "result_unreadable", "blocks not recorded: their address could not be read", \
 	     "nothing; the page that posix_memalign wrote to was gone")                                      \
 	LOSS(THREAD_STATE, "thread_state",                                                                   \

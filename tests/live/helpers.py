@@ -186,7 +186,8 @@ def lines_of(module, offsets):
     run = subprocess.run(["addr2line", "-f", "-e", module, *(hex(offset - 1) for offset in offsets)],
                          capture_output=True, text=True, check=True, timeout=120)
     rows = run.stdout.splitlines()
-    names = (f"{function} {place.split(' (')[0]}" for function, place in zip(rows[::2], rows[1::2]))
+    # The same header reached by two ways ("./elf/../include", "./string/../include") is one file.
+    names = (f"{function} {os.path.normpath(place.split(' (')[0])}" for function, place in zip(rows[::2], rows[1::2]))
     return {offset: None if "??" in name or name.endswith(":0") else name for offset, name in zip(offsets, names)}
 
 

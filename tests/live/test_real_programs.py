@@ -8,7 +8,7 @@ import pytest
 
 from helpers import MEMWATCH, assert_same_sites, assert_same_total, read_reports
 
-BY_SITE = ["-g", "traceback", "--frames", "1"]
+BY_SITE = ["-g", "traceback", "--frames", "1", "--no-skip"]
 
 SQL = """
 create table item(id integer primary key, name text, price real, tags text);

@@ -8,7 +8,7 @@ TARGET_FLAGS := -D_GNU_SOURCE -std=gnu11 $(WARNINGS) -O2 -g -fno-builtin
 
 TARGET_NAMES := deep dlopen_late exec_chain fork_tree jit_perfmap leak mmap_program requests seccomp_target stress \
 		threads_die
-TARGET_PROGRAMS := $(TARGET_NAMES:%=$(TARGETS)/%) $(TARGETS)/cpp_new $(TARGETS)/static_glibc $(TARGETS)/static_musl \
+TARGET_PROGRAMS := $(TARGET_NAMES:%=$(TARGETS)/%) $(TARGETS)/cpp_new $(TARGETS)/cpp_throw $(TARGETS)/static_glibc $(TARGETS)/static_musl \
 		$(TARGETS)/no_allocator $(TARGETS)/waits32 $(TARGETS)/plugin.so $(TARGETS)/arena.so
 ORACLE_SOURCES := $(addprefix tests/oracle/,recorder.c books.c modules.c entry.S)
 
@@ -28,7 +28,7 @@ $(TARGETS)/%.so: tests/targets/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TARGET_FLAGS) -fPIC -shared -Wl,-Bsymbolic $< -o $@
 
-$(TARGETS)/cpp_new: tests/targets/cpp_new.cc
+$(TARGETS)/cpp_new $(TARGETS)/cpp_throw: $(TARGETS)/%: tests/targets/%.cc
 	$(call say,CXX,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -std=gnu++17 -Wall -Wextra -Werror -O2 -g -fno-builtin $< -o $@

@@ -184,6 +184,17 @@ static int compare_symbol(const void *name, const void *row)
 	return strcmp(name, ((const struct allocator_function *)row)->symbol);
 }
 
+bool allocators__can_throw(const struct allocator_function *function)
+{
+	static const char *const prefixes[] = {"_Znw", "_Zna", "tc_new", "mi_new"};
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		if (!strncmp(function->symbol, prefixes[i], strlen(prefixes[i])))
+			return !strstr(function->symbol, "nothrow");
+	}
+	return false;
+}
+
 const struct allocator_function *allocators__find(const char *symbol)
 {
 	return bsearch(symbol, allocator_functions, allocator_function_count, sizeof(allocator_functions[0]),

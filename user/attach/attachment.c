@@ -20,7 +20,8 @@ _Static_assert(SITE_NOP5 == (int)TALLY_ENTRY_NOP5 && SITE_EMULATED == (int)TALLY
 
 static uint64_t cookie_of(const struct site *site, uint32_t number)
 {
-	return SITE_COOKIE(site->function->kind, site->sp_adjust, site->cost, number);
+	return SITE_COOKIE(site->function->kind, site->sp_adjust, site->cost, number) |
+	       (allocators__can_throw(site->function) ? COOKIE_THROWS : 0);
 }
 
 /* One multi link on the sites of @sites that @on_return wants. A program without such sites has no link. */

@@ -75,7 +75,8 @@ int cmd_mark__run(int argc, char **argv, FILE *out, struct error *error)
 		}
 		if (marking.err)
 			return -EINVAL;
-		return error__set(error, EINVAL, "'%s' is no option of memwatch mark, or lacks its value: see --help",
+		return error__set(error, EINVAL,
+				  "'%s' is no option of memwatch mark, or lacks its value: see --help",
 				  marking.rejected ? marking.rejected : "");
 	}
 	if (!marking.pid)

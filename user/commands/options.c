@@ -20,6 +20,7 @@ enum {
 	KEY_INCLUDE,
 	KEY_EXCLUDE,
 	KEY_SKIP,
+	KEY_NO_SKIP,
 	KEY_ALL_FRAMES,
 	KEY_CUMULATIVE,
 	KEY_OLDER,
@@ -73,6 +74,7 @@ static const struct argp_option argp_options[] = {
 	{"all-frames", KEY_ALL_FRAMES, NULL, 0, "Filters look at all frames of a stack", 2},
 	{"skip", KEY_SKIP, "GLOB", 0,
 	 "Functions that are allocators themselves (xmalloc): name their callers; may be repeated", 2},
+	{"no-skip", KEY_NO_SKIP, NULL, 0, "Skip no function, not even malloc and operator new", 2},
 	{"min-size", KEY_MIN_SIZE, "SIZE", 0, "Sum up entries below SIZE in one line", 2},
 	{"most-recent-first", KEY_MOST_RECENT_FIRST, NULL, 0, "Print tracebacks from the allocation outwards",
 	 2},
@@ -103,8 +105,8 @@ static const struct argp_option argp_options[] = {
 struct parsing {
 	struct options *options;
 	struct error *error;
-	int positions; /* INTERVAL and COUNT seen so far */
-	int err;       /* 1: answered, nothing left to do */
+	int positions;        /* INTERVAL and COUNT seen so far */
+	int err;              /* 1: answered, nothing left to do */
 	const char *rejected; /* the word that argp stopped at */
 };
 
@@ -231,6 +233,9 @@ static int parse_flag(int key, struct options *options)
 		return 0;
 	case KEY_ALLOW_SECCOMP:
 		options->allow_seccomp = true;
+		return 0;
+	case KEY_NO_SKIP:
+		options->no_skip = true;
 		return 0;
 	case KEY_NO_DEBUGINFOD:
 		options->no_debuginfod = true;
@@ -367,7 +372,8 @@ int options__parse(int argc, char **argv, struct options *options, struct error 
 		if (parsing.err == 1)
 			return 1;
 		if (!parsing.err)
-			error__set(error, EINVAL, "'%s' is no option, or lacks its value (memwatch --help lists them)",
+			error__set(error, EINVAL,
+				   "'%s' is no option, or lacks its value (memwatch --help lists them)",
 				   parsing.rejected ? parsing.rejected : "");
 		return -EINVAL;
 	}

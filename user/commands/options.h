@@ -26,6 +26,7 @@ struct options {
 
 	struct view_options view;
 	VEC(const char *) include, exclude, skip; /* borrowed globs */
+	bool no_skip;
 	uint64_t older_ns;
 	size_t frames;
 	bool most_recent_first;

@@ -214,7 +214,8 @@ static int grouping__add_sample(struct grouping *grouping, uint32_t index)
 	int64_t key;
 
 	group_sums__add(&grouping->total, &sums);
-	/* In neither snapshot, and nothing has passed through between them: whatever group it is of shows the same. */
+	/* In neither snapshot, and nothing has passed through between them: whatever group it is of shows the
+	 * same. */
 	if (!sums.size && !sums.count && !sums.size_diff && !sums.count_diff && !sums.allocated_count)
 		return 0;
 	switch (grouping->options->group_by) {

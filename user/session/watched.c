@@ -73,7 +73,7 @@ void watched__free(struct watched *watched)
 
 static bool is_allocator(const char *function, const struct skip_list *skip)
 {
-	if (!*function)
+	if (!*function || skip->none)
 		return false;
 	if (allocators__is_own(function))
 		return true;
@@ -132,7 +132,9 @@ static int64_t add_location(struct profile *profile, const struct symbol *symbol
 			lines[i].function = index < 0 ? 0 : index;
 		}
 		lines[i].line = line->line;
-		lines[i].flags = is_allocator(line->function, skip) ? LOCATION_ALLOCATOR : 0;
+		/* Debug information may name malloc as its source does (__libc_malloc), the symbol table as users do. */
+		lines[i].flags = is_allocator(line->function, skip) || is_allocator(line->linkage, skip) ? LOCATION_ALLOCATOR
+													 : 0;
 	}
 	if (index >= 0)
 		index = profile__location(profile, &location, lines);

@@ -23,9 +23,9 @@ struct watched {
 	struct process process;
 	bool ended;         /* the account is closed: exit or exec */
 	const char *ending; /* NULL, "at exit", "at exec" */
-	bool closing;        /* its end has been told, and is dealt with when what it mapped is known */
-	struct maps seen;    /* as last read, and what was reported since: all there is when it ends too soon */
-	bool maps_changed;  /* the mappings are to be read again */
+	bool closing;       /* its end has been told, and is dealt with when what it mapped is known */
+	struct maps seen;  /* as last read, and what was reported since: all there is when it ends too soon */
+	bool maps_changed; /* the mappings are to be read again */
 	size_t image_count; /* mapped files that were looked at for an allocator */
 	size_t site_count;  /* probes that it passes */
 	struct symbol_space *space;
@@ -39,8 +39,9 @@ struct watched {
 	int64_t last_rss, mark_rss;
 };
 
-/* Globs of functions that --skip names, besides the allocators' own. */
+/* Functions that are not the line a report names: the allocators' own, and those that --skip's globs name. */
 struct skip_list {
+	bool none; /* --no-skip: not even the allocators' own */
 	const char *const *globs; /* borrowed */
 	size_t count;
 };

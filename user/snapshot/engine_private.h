@@ -33,7 +33,8 @@ struct engine {
 	void *event_context;
 };
 
-/* Adds a level to the table of live blocks, the first included. 0; -ENOSPC: max_live is reached; or a negative errno. */
+/* Adds a level to the table of live blocks, the first included. 0; -ENOSPC: max_live is reached; or a
+ * negative errno. */
 int levels__grow(struct engine *engine);
 void levels__close(struct engine *engine);
 

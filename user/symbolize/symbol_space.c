@@ -144,7 +144,8 @@ static void describe(struct symbol_space *space, const struct place *place, stru
 	uint64_t lookup = entry->key.is_return && address ? address - 1 : address;
 
 	entry->line = (struct symbol_line){.function = "", .linkage = "", .file = ""};
-	*symbol = (struct symbol){.kind = place ? FRAME_NATIVE : FRAME_UNKNOWN,
+	*symbol = (struct symbol){.kind = place && place->mapping.flags & MAPPING_EXEC ? FRAME_NATIVE
+										       : FRAME_UNKNOWN,
 				  .address = address,
 				  .module = "",
 				  .module_offset = address,

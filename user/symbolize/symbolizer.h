@@ -16,7 +16,7 @@ enum frame_kind {
 	FRAME_PYTHON,
 	FRAME_KERNEL,
 	FRAME_JIT,     /* named by /tmp/perf-PID.map */
-	FRAME_UNKNOWN, /* in no mapping */
+	FRAME_UNKNOWN, /* in no executable mapping */
 };
 
 /* One source-level frame. Strings are owned by the symbolizer and live as long as it does. */

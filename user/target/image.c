@@ -165,8 +165,8 @@ static int open_below(const char *root_name, const struct mapping *mapping)
 }
 
 /*
- * By its name in the target's mount namespace and root directory; in our own where the target has ended: that it is the
- * same file is checked in either.
+ * By its name in the target's mount namespace and root directory; in our own where the target has ended: that
+ * it is the same file is checked in either.
  */
 static int open_in_root(pid_t pid, const struct mapping *mapping)
 {

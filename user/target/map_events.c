@@ -166,8 +166,8 @@ static void hand_over_mapping(const struct map_events *events, const struct cpu_
 		fn(&event, context);
 }
 
-static void hand_over_exec(const struct map_events *events, const struct cpu_ring *ring, uint64_t position, size_t size,
-			   map_event_fn *fn, void *context)
+static void hand_over_exec(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
+			   size_t size, map_event_fn *fn, void *context)
 {
 	struct map_event event = {.type = MAP_EVENT_EXEC};
 	struct comm_record record;
