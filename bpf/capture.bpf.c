@@ -71,7 +71,7 @@ __noinline int capture__same_frames(struct stack_value *a, struct stack_value *b
 {
 	__u32 i, count;
 
-	if (!a || !b || a->nframes != b->nframes)
+	if (!a || !b || a->nframes != b->nframes || a->flags != b->flags)
 		return 0;
 	count = a->nframes;
 	for (i = 0; i < STACK_FRAMES_MAX; i++) {

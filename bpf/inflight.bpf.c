@@ -32,7 +32,8 @@ __hidden void call__abandon(struct call *call)
 	if (!call->cookie)
 		return;
 	call->cookie = 0;
-	count_loss(LOSS_MISSED_RETURN, call->size);
+	/* What calloc was asked for can be more than there is. */
+	count_loss(LOSS_MISSED_RETURN, call->size >> 47 ? 0 : call->size);
 	if (call->is_parked) {
 		call->is_parked = 0;
 		ledger__freed(&call->parked);
@@ -117,10 +118,13 @@ static int enter_heap(struct registers *regs, struct thread *thread, __u64 sp, _
 		return 1;
 	}
 	thread->last_freed = 0;
+	/* No heap function is called within mmap: if one is, that call has been left unseen. */
+	inside(&thread->calls[DOMAIN_MMAP], sp, cookie);
 	begin(call, regs, sp, cookie);
 	/*
-	 * No exception gets past a return address that the kernel has replaced. An operator new that is bound to throw is
-	 * therefore not probed: what asks for more than there is fails, as programs that test for it do.
+	 * No exception gets past a return address that the kernel has replaced. An operator new that is bound
+	 * to throw is therefore not probed: what asks for more than there is fails, as programs that test for
+	 * it do.
 	 */
 	if (cookie & COOKIE_THROWS && call->size > throwing_limit) {
 		call->cookie = 0;
@@ -240,7 +244,7 @@ static void leave_mmap(struct registers *regs, struct thread *thread, struct cal
 __hidden int call__leave(struct registers *regs, __u64 cookie)
 {
 	__u32 kind = COOKIE_KIND(cookie), domain = kind >= CALL_MMAP ? DOMAIN_MMAP : DOMAIN_HEAP;
-	struct thread *thread = thread__current();
+	struct thread *thread = thread__known();
 	struct call *call;
 
 	if (!thread)

@@ -21,9 +21,9 @@
 extern const volatile __u32 pid_namespace_inum; /* memwatch's own, where it is not the initial one; else 0 */
 extern const volatile _Bool follow_forks;
 extern const volatile __u32 max_totals;
-extern const volatile __u32 recent_bits; /* the binary logarithm of recent's size; 0: it is not used */
+extern const volatile __u32 recent_bits;    /* the binary logarithm of recent's size; 0: it is not used */
 extern const volatile __u64 throwing_limit; /* bytes; an operator new of more is let alone, see enter_heap */
-extern const volatile _Bool keep_birth; /* blocks' ages are asked for */
+extern const volatile _Bool keep_birth;     /* blocks' ages are asked for */
 
 /* enum phase. Flipped once all probes are in: a block must not be seen allocated before its free can be seen.
  */
@@ -31,7 +31,8 @@ extern volatile __u32 phase;
 extern __u32 next_account;
 extern __u32 next_total; /* index 0 stays empty */
 
-/* The newest level of live, about how many blocks are in it, and at how many user space is asked for another. */
+/* The newest level of live, about how many blocks are in it, and at how many user space is asked for another.
+ */
 extern volatile __u32 live_newest;
 extern volatile __s64 live_fill;
 extern volatile __s64 live_fill_limit;
@@ -158,6 +159,7 @@ void count_loss(__u32 reason, __u64 bytes);
 void count_tally(__u32 tally);
 
 /* process.bpf.c: the current thread's state, or NULL where its process is not watched. */
+struct thread *thread__known(void);
 struct thread *thread__current(void);
 struct thread *thread__make(void);
 int send_event(struct event *event);

@@ -38,11 +38,14 @@ __hidden int send_event(struct event *event)
 	return -1;
 }
 
-static struct thread *find_thread(void)
+/* The current thread's state, if it has one: its number may have passed on to it from another. */
+__hidden struct thread *thread__known(void)
 {
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
 	__u32 tid = bpf_get_current_pid_tgid();
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
 
-	return bpf_map_lookup_elem(&threads, &tid);
+	return thread && thread->start_time == task->start_time ? thread : NULL;
 }
 
 /* The slow path of a thread's first event. */
@@ -82,11 +85,9 @@ __hidden struct thread *thread__make(void)
 
 __hidden struct thread *thread__current(void)
 {
-	struct thread *thread = find_thread();
+	struct thread *thread = thread__known();
 
-	if (thread && thread->start_time == ((struct task_struct *)bpf_get_current_task_btf())->start_time)
-		return thread;
-	return thread__make();
+	return thread ? thread : thread__make();
 }
 
 /* Forgets a thread that is going; what it had under way will not be seen to end. */

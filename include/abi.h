@@ -36,8 +36,8 @@ enum call_kind {
 
 /*
  * A site's cookie: bits 0–7 call_kind, 8–15 bytes between the stack pointer at the probed instruction and the
- * return address (0 at a function's first instruction), 16–23 the tally that its entries go to, 24 whether it can throw, 32–63 the
- * site's number.
+ * return address (0 at a function's first instruction), 16–23 the tally that its entries go to, 24 whether it
+ * can throw, 32–63 the site's number.
  */
 #define SITE_COOKIE(kind, sp_adjust, tally, number)                                                          \
 	((__u64)(kind) | ((__u64)(sp_adjust) << 8) | ((__u64)(tally) << 16) | ((__u64)(__u32)(number) << 32))
@@ -62,8 +62,8 @@ struct process_entry {
 };
 
 /*
- * The table of live blocks grows by levels, since a kernel hash table's buckets are allocated at once: new blocks go to the
- * newest level, and are looked for from there on down.
+ * The table of live blocks grows by levels, since a kernel hash table's buckets are allocated at once: new
+ * blocks go to the newest level, and are looked for from there on down.
  */
 #define LIVE_LEVELS 4
 
@@ -84,8 +84,8 @@ struct live_value {
 };
 
 /*
- * recent: blocks that found their place free, by a hash of their address; all others are in live. A block is in one of the
- * two. Most blocks are short-lived, and are never in the hash table at all.
+ * recent: blocks that found their place free, by a hash of their address; all others are in live. A block is
+ * in one of the two. Most blocks are short-lived, and are never in the hash table at all.
  *
  * The tag is the address / 8 above the account's number; 0: free; 1: being changed.
  */
@@ -96,12 +96,12 @@ struct recent_block {
 	__u32 total;
 	__u32 reserved;
 };
-#define RECENT_BUSY                1ull
-#define RECENT_ACCOUNT_BITS        20
-#define RECENT_ADDRESS_BITS        47
-#define RECENT_TAG(addr, account)  (((addr) >> 3 << RECENT_ACCOUNT_BITS) | (account))
-#define RECENT_TAG_ACCOUNT(tag)    ((__u32)((tag) & ((1u << RECENT_ACCOUNT_BITS) - 1)))
-#define RECENT_TAG_ADDRESS(tag)    ((tag) >> RECENT_ACCOUNT_BITS << 3)
+#define RECENT_BUSY               1ull
+#define RECENT_ACCOUNT_BITS       20
+#define RECENT_ADDRESS_BITS       47
+#define RECENT_TAG(addr, account) (((addr) >> 3 << RECENT_ACCOUNT_BITS) | (account))
+#define RECENT_TAG_ACCOUNT(tag)   ((__u32)((tag) & ((1u << RECENT_ACCOUNT_BITS) - 1)))
+#define RECENT_TAG_ADDRESS(tag)   ((tag) >> RECENT_ACCOUNT_BITS << 3)
 
 /* stacks: the key. Different frames under one hash are told apart by salt, so no two stacks share an entry.
  */
@@ -155,7 +155,7 @@ enum tally {
 /* events: what user space is told at once, through the ring buffer */
 enum event_type {
 	EVENT_FORK = 1, /* other = child's pid (0-namespace) */
-	EVENT_GROW, /* the newest level of live fills up */
+	EVENT_GROW,     /* the newest level of live fills up */
 	EVENT_EXEC,     /* account has been closed, other = the new account */
 	EVENT_EXIT,     /* account has been closed; arg[0] = exit code as wait(2) gives it */
 	EVENT_MMAP,     /* arg = addr, length, flags; followed in order by EVENT_MUNMAP, EVENT_MREMAP */

@@ -11,9 +11,9 @@
 #define LOSSES(LOSS)                                                                                         \
 	LOSS(LIVE_FULL, "live_full", "blocks not recorded: the table of live blocks is full",                \
 	     "raise --max-live")                                                                             \
-	LOSS(NOT_PUT_BACK, "not_put_back",                                                                     \
-	     "live blocks forgotten: a realloc of theirs failed and there was no room to put them back",          \
-	     "raise --max-live")                                                                                       \
+	LOSS(NOT_PUT_BACK, "not_put_back",                                                                   \
+	     "live blocks forgotten: a realloc of theirs failed and there was no room to put them back",     \
+	     "raise --max-live")                                                                             \
 	LOSS(STACKS_FULL, "stacks_full", "blocks not recorded: the table of stacks is full",                 \
 	     "raise --max-stacks")                                                                           \
 	LOSS(NO_MEMORY, "no_memory", "blocks not recorded: the kernel had no memory for a map entry",        \
@@ -33,10 +33,11 @@
 	     "nothing; the innermost caller is right all the same")                                          \
 	LOSS(STACK_TRUNCATED, "stack_truncated", "stacks deeper than the limit, cut at their outer end",     \
 	     "nothing; the innermost frames are right")                                                      \
-	LOSS(THROWING, "throwing",                                                                             \
-	     "operator new calls not recorded: they asked for more than the machine has, and could throw, which no "   \
-	     "probed return survives",                                                                                 \
-	     "nothing; such calls fail as a rule")                                                                     \
+	LOSS(THROWING, "throwing",                                                                           \
+	     "operator new calls not recorded: they asked for more than the machine has, and could throw, "  \
+	     "which no "                                                                                     \
+	     "probed return survives",                                                                       \
+	     "nothing; such calls fail as a rule")                                                           \
 	LOSS(RESULT_UNREADABLE, "result_unreadable", "blocks not recorded: their address could not be read", \
 	     "nothing; the page that posix_memalign wrote to was gone")                                      \
 	LOSS(THREAD_STATE, "thread_state",                                                                   \

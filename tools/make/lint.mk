@@ -8,7 +8,7 @@ SCRIPTS      := $(sort $(wildcard tests/*/*.py tests/fuzz/seeds .ci/run) \
 		$(filter-out %.c %.h %.mk %.md %-suppressions,$(wildcard tools/* tools/*/*)))
 SCRIPTS      := $(filter-out $(patsubst %/,%,$(wildcard tools/*/ tools/*/*/)),$(SCRIPTS))
 SHELL_FILES   = $(shell grep -lE '^\#!.*[/ ](ba)?sh$$' $(SCRIPTS)) tools/completion/memwatch.bash
-MAKEFILES    := Makefile $(wildcard tools/make/*.mk)
+BUILD_FILES  := Makefile $(wildcard tools/make/*.mk)
 JOBS         := $(shell nproc)
 
 .PHONY: lint $(LINT_KINDS:%=lint-%)
@@ -22,13 +22,13 @@ lint-includes:
 	$(Q)tools/lint/includes
 
 lint-sizes:
-	$(Q)tools/lint/sizes $(CODE_SOURCES) $(SCRIPTS) $(MAKEFILES) $(wildcard tests/*/*.S)
+	$(Q)tools/lint/sizes $(CODE_SOURCES) $(SCRIPTS) $(BUILD_FILES) $(wildcard tests/*/*.S)
 
 lint-globals: all
 	$(Q)tools/lint/globals $(OUT)/user/main.o $(USER_OBJECTS)
 
 lint-licences:
-	$(Q)tools/lint/licences $(CODE_SOURCES) $(SCRIPTS) $(SHELL_FILES) $(MAKEFILES) $(wildcard tests/*/*.S)
+	$(Q)tools/lint/licences $(CODE_SOURCES) $(SCRIPTS) $(SHELL_FILES) $(BUILD_FILES) $(wildcard tests/*/*.S)
 
 # The words of --help, the man pages, and the list of losses tell the same.
 lint-docs: all
@@ -47,7 +47,7 @@ lint-cppcheck:
 TIDY_STAMPS := $(USER_SOURCES:user/%.c=$(OUT)/lint/%.tidy) $(OUT)/lint/main.tidy
 
 lint-tidy: all
-	+$(Q)$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) $(TIDY_STAMPS)
+	+$(Q)$(MAKE) -s --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) $(TIDY_STAMPS)
 
 $(OUT)/lint/%.tidy: $(OUT)/user/%.o .clang-tidy
 	$(call say,TIDY,user/$*.c)

@@ -48,6 +48,40 @@ $(ASAN)/tests/unit/%: tests/unit/%.c $(ASAN)/libmemwatch.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ASAN_FLAGS) -MMD -MP -MF $@.d $< $(ASAN)/libmemwatch.a $(LDFLAGS) $(LIBS) -lcmocka -o $@
 
+# --- host: the kernel side's C, compiled for the host over maps that work, in random programs; also under sanitizers
+
+HOST          := $(OUT)/tests/host
+HOST_SUPPORT  := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c))) \
+		$(sort $(filter-out tests/host/test_%,$(wildcard tests/host/*.c)))
+HOST_HEADERS  := $(wildcard tests/host/*.h tests/host/include/bpf/*.h bpf/*.h include/*.h)
+HOST_SOURCES  := $(sort $(wildcard tests/host/test_*.c))
+HOST_PROGRAMS := $(HOST_SOURCES:tests/host/%.c=$(HOST)/%)
+HOST_ASAN     := $(HOST_SOURCES:tests/host/%.c=$(HOST)/asan/%)
+# The headers in tests/host/include stand for libbpf's. Programs have no prototypes.
+HOST_CPPFLAGS  = -D_GNU_SOURCE -Itests/host/include -Itests/host -Iinclude -Ibpf -Iuser
+HOST_FLAGS     = -std=gnu11 $(filter-out -Wmissing-prototypes,$(WARNINGS)) $(CFLAGS) -fno-strict-aliasing
+
+.PHONY: check-host
+CHECKS += check-host
+check-host: $(HOST_PROGRAMS) $(HOST_ASAN)
+	$(Q)V=$(V) tools/make/run-unit $^
+
+$(HOST)/%.o: %.c $(HOST_HEADERS)
+	$(call say,CC-HOST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CPPFLAGS) $(HOST_FLAGS) -c $< -o $@
+
+$(HOST)/asan/%.o: %.c $(HOST_HEADERS)
+	$(call say,CC-HOST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOST_CPPFLAGS) $(HOST_FLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -c $< -o $@
+
+$(HOST_PROGRAMS): $(HOST)/%: $(HOST)/tests/host/%.o $(HOST_SUPPORT:%.c=$(HOST)/%.o)
+	$(Q)$(CC) $(HOST_FLAGS) $^ $(LDFLAGS) -lcmocka -o $@
+
+$(HOST_ASAN): $(HOST)/asan/%: $(HOST)/asan/tests/host/%.o $(HOST_SUPPORT:%.c=$(HOST)/asan/%.o)
+	$(Q)$(CC) $(HOST_FLAGS) -fsanitize=address,undefined $^ $(LDFLAGS) -lcmocka -o $@
+
 # --- fuzz: tests/fuzz/fuzz_NAME.c under libFuzzer; seeds are made by tests/fuzz/seeds ----------------------------
 
 FUZZ          := $(OUT)/fuzz
@@ -65,7 +99,7 @@ fuzz: $(FUZZ_PROGRAMS) $(FUZZ)/seeds
 CHECKS += check-fuzz
 check-fuzz: fuzz
 	$(Q)for name in $(FUZZ_NAMES); do \
-		mkdir -p $(FUZZ)/corpus/$$name && \
+		mkdir -p $(FUZZ)/corpus/$$name $(FUZZ)/seeds/$$name && \
 		$(FUZZ)/$$name -runs=$(FUZZ_RUNS) -max_len=65536 -timeout=20 -rss_limit_mb=1024 -seed=1 -verbosity=0 \
 			-print_final_stats=1 -artifact_prefix=$(FUZZ)/$$name- $(FUZZ)/corpus/$$name $(FUZZ)/seeds/$$name \
 			>$(FUZZ)/$$name.log 2>&1 || { tail -n 60 $(FUZZ)/$$name.log; exit 1; }; \
@@ -87,6 +121,12 @@ $(FUZZ)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ)/libmemwatch.a
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -MMD -MP -MF $@.d $< $(FUZZ)/libmemwatch.a \
 		$(LDFLAGS) $(LIBS) -o $@
+
+# The kernel side, over the host's maps.
+$(FUZZ)/fuzz_inflight: tests/fuzz/fuzz_inflight.c $(HOST_SUPPORT) $(HOST_HEADERS)
+	$(call say,CC-FUZZ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(HOST_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined $< $(HOST_SUPPORT) -o $@
 
 $(FUZZ)/seeds: tests/fuzz/seeds
 	$(call say,SEEDS,$@)

@@ -19,8 +19,9 @@ extern const struct allocator_function allocator_functions[];
 extern const size_t allocator_function_count;
 
 /*
- * Whether it is an operator new that throws when there is no memory. The C++ runtime cannot unwind through a function whose
- * return is probed (the kernel has replaced its return address), so such an exception would end the program.
+ * Whether it is an operator new that throws when there is no memory. The C++ runtime cannot unwind through a
+ * function whose return is probed (the kernel has replaced its return address), so such an exception would
+ * end the program.
  */
 bool allocators__can_throw(const struct allocator_function *function);
 

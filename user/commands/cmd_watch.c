@@ -280,10 +280,10 @@ static bool launch_ended(struct watch *watch)
 	return watch->launched && launch->ended;
 }
 
-static size_t collect_fds(const struct watch *watch, struct pollfd *fds)
+static size_t collect_fds(const struct watch *watch, struct pollfd *fds, int *wait_ms)
 {
 	int session_fds[FDS_MAX / 2];
-	size_t count = 0, more = session__fds(watch->session, session_fds, FDS_MAX / 2);
+	size_t count = 0, more = session__fds(watch->session, session_fds, FDS_MAX / 2, wait_ms);
 
 	fds[count++] = (struct pollfd){.fd = watch->signal_fd, .events = POLLIN};
 	fds[count++] = (struct pollfd){.fd = watch->timer_fd, .events = POLLIN};
@@ -299,11 +299,11 @@ static size_t collect_fds(const struct watch *watch, struct pollfd *fds)
 static int turn(struct watch *watch, struct error *error)
 {
 	struct pollfd fds[FDS_MAX];
-	size_t count = collect_fds(watch, fds);
+	int wait_ms = -1, err = 0;
+	size_t count = collect_fds(watch, fds, &wait_ms);
 	bool ended;
-	int err = 0;
 
-	if (poll(fds, count, -1) < 0 && errno != EINTR)
+	if (poll(fds, count, wait_ms) < 0 && errno != EINTR)
 		return error__set(error, errno, "cannot wait for events: %s", strerror(errno));
 	on_signal(watch);
 	ended = launch_ended(watch);
@@ -353,7 +353,8 @@ int cmd_watch__run(const struct options *options, struct error *error)
 	while (!err && !watch.stop)
 		err = turn(&watch, error);
 	/* What has happened since the last report is not lost when memwatch is told to stop. */
-	if (!err && watch.reports != options->count && session__open_count(watch.session))
+	if (!err && (!options->count || watch.reports != options->count) &&
+	    session__open_count(watch.session))
 		err = report_all(&watch, BASE_LAST, "until now", error);
 	closed = publisher__close(&watch.publisher, err ? &ignored : error);
 	err = err ? err : closed;

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "session/images.h"
 #include "session/session_private.h"
+
+#define MAPPINGS_PAUSE_NS 20000000ull /* new mappings are looked for at most that often, unasked */
 
 static struct watched *find_account(struct session *session, uint32_t account)
 {
@@ -200,12 +203,26 @@ static int probe_changed(struct session *session, struct error *error)
 	return 0;
 }
 
-size_t session__fds(const struct session *session, int *fds, size_t room)
+static uint64_t now_ns(void)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+size_t session__fds(const struct session *session, int *fds, size_t room, int *wait_ms)
+{
+	uint64_t passed = now_ns() - session->mappings_ns;
 	size_t count = 0;
 
+	*wait_ms = -1;
 	if (count < room)
 		fds[count++] = engine__event_fd(session->engine);
+	if (passed < MAPPINGS_PAUSE_NS) {
+		*wait_ms = (MAPPINGS_PAUSE_NS - passed) / 1000000 + 1;
+		return count;
+	}
 	for (size_t i = 0; i < map_events__count(session->map_events) && count < room; i++)
 		fds[count++] = map_events__fd(session->map_events, i);
 	return count;
@@ -223,6 +240,7 @@ int session__handle(struct session *session, struct error *error)
 	if (err < 0 && err != -EINTR)
 		return error__set(error, -err, "cannot read the kernel's events: %s", strerror(-err));
 	map_events__drain(session->map_events, on_map_event, session);
+	session->mappings_ns = now_ns();
 	err = probe_changed(session, error);
 	if (err)
 		return err;

@@ -48,9 +48,12 @@ double session__overhead(struct session *session, uint64_t elapsed_ns, uint64_t 
 /* What the counting of session__start showed. */
 struct session_projection session__projection(const struct session *session);
 
-/* Descriptors that become readable when session__handle has something to do; at most @room. Returns how many.
+/*
+ * Descriptors that become readable when session__handle has something to do; at most @room. Returns how many.
+ * New mappings are told of every process of the machine, and a busy one would keep memwatch awake: theirs are
+ * left out of @fds for a moment after they have been looked at; @wait_ms is then how long (else -1).
  */
-size_t session__fds(const struct session *session, int *fds, size_t room);
+size_t session__fds(const struct session *session, int *fds, size_t room, int *wait_ms);
 
 /* Deals with what has happened: processes that fork, exec and end; new libraries. Returns 0 or a negative
  * errno. */

@@ -26,6 +26,7 @@ struct session {
 	VEC(char *) notes;   /* NULL-terminated when not empty */
 	VEC(char *) stepped; /* sites that are single-stepped, until that has become a note */
 	VEC(struct old_blocks) old;
+	uint64_t mappings_ns;          /* CLOCK_MONOTONIC when reported mappings were last looked at */
 	uint64_t tallies[TALLY_COUNT]; /* as of the last session__overhead */
 	struct session_projection projection;
 	session_ended_fn *ended_fn;

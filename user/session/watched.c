@@ -132,9 +132,11 @@ static int64_t add_location(struct profile *profile, const struct symbol *symbol
 			lines[i].function = index < 0 ? 0 : index;
 		}
 		lines[i].line = line->line;
-		/* Debug information may name malloc as its source does (__libc_malloc), the symbol table as users do. */
-		lines[i].flags = is_allocator(line->function, skip) || is_allocator(line->linkage, skip) ? LOCATION_ALLOCATOR
-													 : 0;
+		/* Debug information may name malloc as its source does (__libc_malloc), the symbol table as
+		 * users do. */
+		lines[i].flags = is_allocator(line->function, skip) || is_allocator(line->linkage, skip)
+					 ? LOCATION_ALLOCATOR
+					 : 0;
 	}
 	if (index >= 0)
 		index = profile__location(profile, &location, lines);

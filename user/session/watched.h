@@ -41,7 +41,7 @@ struct watched {
 
 /* Functions that are not the line a report names: the allocators' own, and those that --skip's globs name. */
 struct skip_list {
-	bool none; /* --no-skip: not even the allocators' own */
+	bool none;                /* --no-skip: not even the allocators' own */
 	const char *const *globs; /* borrowed */
 	size_t count;
 };

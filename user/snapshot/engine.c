@@ -69,7 +69,9 @@ static int configure(struct engine *engine, const struct engine_options *options
 	skel->rodata->pid_namespace_inum = own_pid_namespace();
 	skel->rodata->follow_forks = options->follow;
 	skel->rodata->keep_birth = options->keep_birth;
-	skel->rodata->throwing_limit = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	/* Only a session's entry can leave a return alone. */
+	if (options->mode == ATTACH_SESSION)
+		skel->rodata->throwing_limit = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 	engine->levels.max_live = live;
 	err = configure_recent(engine, live);
 	if (err)

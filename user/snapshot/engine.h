@@ -70,8 +70,8 @@ int engine__forget_account(struct engine *engine, uint32_t account);
 uint64_t engine__kernel_memory(const struct engine *engine);
 
 /*
- * Blocks for which the live table has room at most, by default: as many as a quarter of the machine's memory holds at
- * about 112 bytes each, but no more than 64 Mi. The table grows to that; it begins with a few MiB.
+ * Blocks for which the live table has room at most, by default: as many as a quarter of the machine's memory
+ * holds at about 112 bytes each, but no more than 26 Mi. The table grows to that; it begins with a few MiB.
  */
 uint64_t engine__default_max_live(void);
 

@@ -13,11 +13,11 @@
 #include "snapshot/engine_private.h"
 
 #define BYTES_A_BLOCK 112u
-#define MOST_LIVE     (64ull << 20)
+#define MOST_LIVE     (26ull << 20)
 #define LEAST_LIVE    (1ull << 20)
 
 /* Room of each level, in blocks; the last one takes what is left of --max-live. */
-static const uint64_t level_room[LIVE_LEVELS] = {512ull << 10, 2ull << 20, 8ull << 20, 1ull << 30};
+static const uint64_t level_room[LIVE_LEVELS] = {512ull << 10, 2ull << 20, 8ull << 20, 4ull << 30};
 
 uint64_t engine__default_max_live(void)
 {
