@@ -356,6 +356,9 @@ int cmd_watch__run(const struct options *options, struct error *error)
 	if (!err && (!options->count || watch.reports != options->count) &&
 	    session__open_count(watch.session))
 		err = report_all(&watch, BASE_LAST, "until now", error);
+	if (watch.session)
+		log__say(&watch.log, 1, "kernel memory in use at the end: %llu KiB",
+			 (unsigned long long)(engine__kernel_memory(session__engine(watch.session)) >> 10));
 	closed = publisher__close(&watch.publisher, err ? &ignored : error);
 	err = err ? err : closed;
 	vec_each (fd, &watch.control_fds)

@@ -15,7 +15,8 @@ int publisher__init(struct publisher *publisher, const struct options *options, 
 	memset(publisher, 0, sizeof(*publisher));
 	publisher->options = options;
 	publisher->overhead_percent = -1;
-	publisher->out = stdout;
+	/* What CMD prints is not to be mixed with what is said of it. */
+	publisher->out = options->command ? stderr : stdout;
 	if (!options->output)
 		return 0;
 	publisher->out = fopen(options->output, "we");
@@ -27,7 +28,9 @@ int publisher__init(struct publisher *publisher, const struct options *options, 
 
 static const char *output_name(const struct publisher *publisher)
 {
-	return publisher->options->output ? publisher->options->output : "standard output";
+	if (publisher->options->output)
+		return publisher->options->output;
+	return publisher->options->command ? "standard error" : "standard output";
 }
 
 static int write_error(const struct publisher *publisher, int err, struct error *error)

@@ -36,7 +36,27 @@ static int note_stepped(struct session *session, const struct image *image, cons
 	return 0;
 }
 
-/* Sets probes in one file. A file without allocators, and one that is no readable ELF file, has none. */
+/*
+ * Sets probes at @sites. A file that the kernel cannot probe is told of in every report, and the others go
+ * on: a process that ends, or a want of memory or permission, is no matter of the file's.
+ */
+static int attach_image(struct session *session, const struct watched *watched, const struct image *image,
+			const struct sites *sites, bool *attached, struct error *error)
+{
+	int err = engine__attach(session->engine, image, sites->items, sites->count, watched->process.pid,
+				 error);
+
+	*attached = !err;
+	if (!err) {
+		log__say(session->log, 1, "%zu probes in %s", sites->count, image->path);
+		return note_stepped(session, image, sites);
+	}
+	if (err == -ESRCH || err == -ENOMEM || err == -EPERM || err == -EACCES || err == -EMFILE)
+		return err;
+	return session__note(session, "%s: what is allocated by it is not seen", error->text);
+}
+
+/* Looks for allocators in one file. One that is no readable ELF file has none. */
 static int probe_image(struct session *session, struct watched *watched, const struct mapping *mapping,
 		       struct error *error)
 {
@@ -44,30 +64,23 @@ static int probe_image(struct session *session, struct watched *watched, const s
 	struct sites sites = {0};
 	struct image *image = NULL;
 	struct error why = {""};
+	bool attached = false;
 	int err;
 
 	err = image_cache__open(session->images, watched->process.pid, mapping, &image, &why);
 	if (!err)
 		err = sites__find(image, session->options.domains, &sites, &why);
-	if (err) {
+	if (err)
 		log__say(session->log, 1, "no allocator looked for in %s: %s", mapping->path, why.text);
-		err = 0;
-		goto out;
-	}
-	probed.sites = sites.count;
+	err = 0;
+	if (sites.count)
+		err = attach_image(session, watched, image, &sites, &attached, error);
+	if (attached)
+		probed.sites = sites.count;
 	if (session->options.engine.follow)
 		probed.pid = 0;
-	if (sites.count) {
-		err = engine__attach(session->engine, image, sites.items, sites.count, watched->process.pid,
-				     error);
-		if (err)
-			goto out;
-		log__say(session->log, 1, "%zu probes in %s", sites.count, image->path);
-		err = note_stepped(session, image, &sites);
-	}
 	if (!err && vec_push(&session->probed, probed))
-		err = -ENOMEM;
-out:
+		err = error__set(error, ENOMEM, "out of memory");
 	watched->site_count += probed.sites;
 	sites__free(&sites);
 	image__put(image);
