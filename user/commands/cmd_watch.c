@@ -9,8 +9,8 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "commands/publisher.h"
 #include "session/control.h"
 #include "session/session.h"
@@ -36,17 +36,9 @@ struct watch {
 	int failed;
 };
 
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 static void look_at_overhead(struct watch *watch)
 {
-	uint64_t now = monotonic_ns();
+	uint64_t now = clock__monotonic();
 
 	/* Accounts that close together share what was measured when the first of them did. */
 	if (now - watch->last_ns < SHORTEST_NS && watch->publisher.overhead_percent >= 0)
@@ -212,7 +204,7 @@ static int begin(struct watch *watch, struct error *error)
 	if (err)
 		return err;
 	session__on_end(watch->session, on_end, watch);
-	watch->last_ns = monotonic_ns();
+	watch->last_ns = clock__monotonic();
 	if (options->command) {
 		err = session__launch(watch->session, options->command, &watch->launch, error);
 		watch->launched = !err;
@@ -221,7 +213,7 @@ static int begin(struct watch *watch, struct error *error)
 	}
 	if (err)
 		return err;
-	watch->last_ns = monotonic_ns();
+	watch->last_ns = clock__monotonic();
 	listen_for_marks(watch);
 	return start_timer(watch, error);
 }

@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "report/report.h"
 #include "report/terminal.h"
 
@@ -52,14 +52,6 @@ int publisher__close(struct publisher *publisher, struct error *error)
 	return err ? write_error(publisher, err, error) : 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 static const char *domain_names(unsigned domains)
 {
 	static const char *const names[] = {"none", "heap", "mmap", "heap+mmap"};
@@ -81,7 +73,7 @@ static void fill_info(const struct publisher *publisher, struct session *session
 	info->mode = "exact";
 	info->title = title;
 	info->from_ns = base == BASE_MARK ? watched->mark_ns : watched->last_ns;
-	info->to_ns = now_ns();
+	info->to_ns = clock__real();
 	info->rss = -1;
 	if (!watched->ended && !process__rss(watched->process.pid, &rss)) {
 		info->rss = rss;

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include "session/images.h"
+#include "base/clock.h"
 #include "session/session_private.h"
 
 #define MAPPINGS_PAUSE_NS 20000000ull /* new mappings are looked for at most that often, unasked */
@@ -203,17 +203,9 @@ static int probe_changed(struct session *session, struct error *error)
 	return 0;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
 size_t session__fds(const struct session *session, int *fds, size_t room, int *wait_ms)
 {
-	uint64_t passed = now_ns() - session->mappings_ns;
+	uint64_t passed = clock__monotonic() - session->mappings_ns;
 	size_t count = 0;
 
 	*wait_ms = -1;
@@ -240,7 +232,7 @@ int session__handle(struct session *session, struct error *error)
 	if (err < 0 && err != -EINTR)
 		return error__set(error, -err, "cannot read the kernel's events: %s", strerror(-err));
 	map_events__drain(session->map_events, on_map_event, session);
-	session->mappings_ns = now_ns();
+	session->mappings_ns = clock__monotonic();
 	err = probe_changed(session, error);
 	if (err)
 		return err;

@@ -3,21 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "base/clock.h"
 #include "session/session_private.h"
 
 struct age_filter {
 	struct session *session;
 	uint64_t born_before;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 static void add_old(struct session *session, uint32_t total, uint64_t bytes, uint64_t count)
 {
@@ -53,7 +45,7 @@ static void add_mappings(struct session *session, const struct mappings *mapping
 
 static int collect_old(struct session *session, uint32_t rows, struct error *error)
 {
-	struct age_filter filter = {session, monotonic_ns() - session->options.older_ns};
+	struct age_filter filter = {session, clock__monotonic() - session->options.older_ns};
 	int err;
 
 	if (vec_reserve(&session->old, rows))

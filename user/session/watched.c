@@ -5,9 +5,9 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
+#include "base/clock.h"
 #include "attach/allocators.h"
 
 /* The symbolizer gives the same pointer for the same place, so the pointer is the key. */
@@ -16,14 +16,6 @@ struct location_entry {
 	uint32_t location;
 	UT_hash_handle hh;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 int watched__new(const struct process *process, uint32_t account, struct symbolizer *symbolizer,
 		 struct image_cache *images, struct watched **made, struct error *error)
@@ -45,7 +37,7 @@ int watched__new(const struct process *process, uint32_t account, struct symboli
 	}
 	if (!process__rss(process->pid, &rss))
 		watched->last_rss = rss;
-	watched->last_ns = watched->mark_ns = now_ns();
+	watched->last_ns = watched->mark_ns = clock__real();
 	watched->mark_rss = watched->last_rss;
 	*made = watched;
 	return 0;
