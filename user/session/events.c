@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "session/images.h"
 #include "base/clock.h"
+#include "session/images.h"
 #include "session/session_private.h"
 
 #define MAPPINGS_PAUSE_NS 20000000ull /* new mappings are looked for at most that often, unasked */
