@@ -5,67 +5,9 @@
  */
 #include "memwatch.h"
 
-int capture__walk(struct thread *thread);
 int capture__same_frames(struct stack_value *a, struct stack_value *b);
 
-#define SALTS          4
-#define STACK_SPAN_MAX (64ULL << 20) /* a frame pointer further up than this is no frame pointer */
-#define USER_LIMIT     (1ULL << 47)
-
-/* The saved frame pointer and return address that a frame pointer points at (System V ABI x86-64, 3.2.2). */
-struct frame {
-	__u64 next;
-	__u64 return_address;
-};
-
-static __u64 mix(__u64 hash, __u64 frame)
-{
-	hash = (hash ^ frame) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ (hash >> 29);
-}
-
-/*
- * Follows frame pointers from the caller. The caller itself is always right: the instruction pointer after
- * the return is its own. A frame pointer must stay within the stack and rise.
- *
- * Not static: the verifier checks a global function once, not at every call.
- */
-__noinline int capture__walk(struct thread *thread)
-{
-	__u64 limit, low, fp, hash;
-	struct stack_value *stack;
-	struct frame frame;
-	__u32 i, flags = 0;
-
-	if (!thread)
-		return 0;
-	stack = &thread->stacks[thread->current & 1];
-	low = thread->sp;
-	fp = thread->fp;
-	limit = low + STACK_SPAN_MAX;
-	stack->frames[0] = thread->ip;
-	hash = mix(0, thread->ip);
-	for (i = 1; i < STACK_FRAMES_MAX; i++) {
-		if (fp < low || fp >= limit || fp & 7)
-			break;
-		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)fp)) {
-			flags |= STACK_UNREADABLE;
-			break;
-		}
-		if (frame.return_address < 4096 || frame.return_address >= USER_LIMIT)
-			break;
-		stack->frames[i] = frame.return_address;
-		hash = mix(hash, frame.return_address);
-		low = fp + sizeof(frame);
-		fp = frame.next;
-	}
-	if (i == STACK_FRAMES_MAX && fp >= low && fp < limit)
-		flags |= STACK_TRUNCATED;
-	stack->nframes = i;
-	stack->flags = flags;
-	thread->hash = hash;
-	return 0;
-}
+#define SALTS 4
 
 __noinline int capture__same_frames(struct stack_value *a, struct stack_value *b)
 {
@@ -96,6 +38,21 @@ static __u32 take_index(void)
 	return index < max_totals ? index : 0;
 }
 
+/* Each stack that ends early counts once, however many blocks it has. */
+static void count_short(__u32 flags)
+{
+	if (flags & STACK_TRUNCATED)
+		count_loss(LOSS_STACK_TRUNCATED, 0);
+	if (flags & STACK_UNREADABLE)
+		count_loss(LOSS_STACK_UNREADABLE, 0);
+	if (flags & STACK_UNSUPPORTED)
+		count_loss(LOSS_STACK_UNSUPPORTED, 0);
+	if (flags & STACK_NO_MAPPING)
+		count_loss(LOSS_STACK_NO_MAPPING, 0);
+	if (flags & STACK_NO_RULE)
+		count_loss(LOSS_STACK_NO_RULE, 0);
+}
+
 /* A new stack's entry; -1 and counted where there is no room, -2 where another thread was first. */
 static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
 {
@@ -116,10 +73,7 @@ static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes
 		count_loss(err == -7 ? LOSS_STACKS_FULL : LOSS_NO_MEMORY, bytes); /* E2BIG */
 		return -1;
 	}
-	if (stack->flags & STACK_TRUNCATED)
-		count_loss(LOSS_STACK_TRUNCATED, 0);
-	if (stack->flags & STACK_UNREADABLE)
-		count_loss(LOSS_STACK_UNREADABLE, 0);
+	count_short(stack->flags);
 	total->key = *key;
 	total->ready = 1;
 	return index;
@@ -157,10 +111,10 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	struct stack_key key = {};
 	long index;
 
-	thread->ip = regs->rip;
-	thread->sp = regs->rsp;
-	thread->fp = regs->rbp;
-	capture__walk(thread);
+	thread->walk.ip = regs->rip;
+	thread->walk.sp = regs->rsp;
+	thread->walk.fp = regs->rbp;
+	unwind__walk(thread);
 	if (thread->last_domain == domain && last->total && capture__same_frames(last, stack))
 		return last->total;
 	key.hash = thread->hash;

@@ -190,7 +190,8 @@ static void realloc_done(struct thread *thread, struct call *call, __u64 block)
 	call->is_parked = 0;
 }
 
-static void leave_heap(struct registers *regs, struct thread *thread, struct call *call, __u32 kind)
+static __always_inline void leave_heap(struct registers *regs, struct thread *thread, struct call *call,
+				       __u32 kind)
 {
 	__u64 block = regs->rax;
 
@@ -211,7 +212,8 @@ static void leave_heap(struct registers *regs, struct thread *thread, struct cal
 		count_tally(TALLY_FAILED);
 }
 
-static void leave_mmap(struct registers *regs, struct thread *thread, struct call *call, __u32 kind)
+static __always_inline void leave_mmap(struct registers *regs, struct thread *thread, struct call *call,
+				       __u32 kind)
 {
 	struct event event = {};
 	long total;

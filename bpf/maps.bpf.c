@@ -22,6 +22,8 @@ struct recent_map recent SEC(".maps");
 struct stacks_map stacks SEC(".maps");
 struct totals_map totals SEC(".maps");
 struct free_totals_map free_totals SEC(".maps");
+struct spaces_map spaces SEC(".maps");
+struct unwind_images_map unwind_images SEC(".maps");
 struct threads_map threads SEC(".maps");
 struct processes_map processes SEC(".maps");
 struct losses_map losses SEC(".maps");

@@ -12,6 +12,7 @@
 
 #include "abi.h"
 #include "kernel.h"
+#include "unwind_abi.h"
 
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -51,6 +52,17 @@ struct call {
 	__u32 reserved;
 };
 
+#define STACK_SPAN_MAX (64ULL << 20) /* a frame pointer further up than this is no frame pointer */
+#define USER_LIMIT     (1ULL << 47)
+
+/* A frame on the way up a stack: its registers, and how its instruction pointer is meant. */
+struct walk {
+	__u64 ip, sp, fp;
+	__u32 exact; /* the instruction at ip is the frame's (a signal came before it); else the one before
+			is, a call */
+	__u32 flags; /* STACK_… */
+};
+
 /*
  * A thread's state. Uprobe programs are preemptible, so a per-CPU buffer could be overwritten by another
  * thread on the same CPU; no two programs run for one thread at a time.
@@ -61,8 +73,10 @@ struct thread {
 	__u64 start_time;
 	__u64 last_freed; /* block of the free that was this thread's last event, else 0 */
 	struct call calls[DOMAIN_COUNT];
-	/* scratch for capture: where the walk begins, and what it finds */
-	__u64 ip, sp, fp;
+	__u32 space; /* key of spaces: its process's mappings */
+	__u32 reserved;
+	/* scratch for capture: the frame that the walk has come to, and what it has found */
+	struct walk walk;
 	__u64 hash;
 	/* The stack that is captured and the one before: a site that allocates again needs no look-up. */
 	struct stack_value stacks[2];
@@ -112,6 +126,27 @@ struct free_totals_map {
 	__uint(key_size, 0);
 	__uint(value_size, sizeof(__u32));
 };
+/* Address spaces by number, and images' rows by image number. */
+struct spaces_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u32);
+	__type(value, struct unwind_space);
+};
+struct unwind_pages {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct unwind_page));
+};
+struct unwind_images_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UNWIND_IMAGES_MAX);
+	__type(key, __u32);
+	__array(values, struct unwind_pages);
+};
 struct threads_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -148,6 +183,8 @@ extern struct recent_map recent SEC(".maps");
 extern struct stacks_map stacks SEC(".maps");
 extern struct totals_map totals SEC(".maps");
 extern struct free_totals_map free_totals SEC(".maps");
+extern struct spaces_map spaces SEC(".maps");
+extern struct unwind_images_map unwind_images SEC(".maps");
 extern struct threads_map threads SEC(".maps");
 extern struct processes_map processes SEC(".maps");
 extern struct losses_map losses SEC(".maps");
@@ -162,6 +199,7 @@ void count_tally(__u32 tally);
 struct thread *thread__known(void);
 struct thread *thread__current(void);
 struct thread *thread__make(void);
+int thread__renew_space(struct thread *thread);
 int send_event(struct event *event);
 
 /* inflight.bpf.c: return 0 where the return is wanted, 1 where not */
@@ -174,6 +212,9 @@ void call__abandon(struct call *call);
  * index of its entry in totals, or -1 where there is none (counted, with @bytes).
  */
 long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes);
+
+/* unwind.bpf.c */
+int unwind__walk(struct thread *thread);
 
 /* ledger.bpf.c */
 void ledger__add(struct registers *regs, struct thread *thread, __u32 domain, __u64 addr, __u64 size);

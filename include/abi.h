@@ -57,7 +57,7 @@ enum phase {
 /* A watched process. An account is one program image of one process: exec and exit close it. 0 is none. */
 struct process_entry {
 	__u32 account;
-	__u32 flags;
+	__u32 space;    /* key of spaces: whose mappings it has; 0: not known */
 	__u64 start_ns; /* group leader's start, boot-time clock; 0: not yet seen from the kernel side */
 };
 
@@ -112,8 +112,15 @@ struct stack_key {
 	__u16 salt;
 };
 
-#define STACK_TRUNCATED  1u /* deeper than STACK_FRAMES_MAX */
-#define STACK_UNREADABLE 2u /* ended at memory that could not be read */
+#define STACK_TRUNCATED 1u /* deeper than STACK_FRAMES_MAX */
+/* In a frame: its code was interrupted before this address, not called from the instruction before it. */
+#define FRAME_EXACT (1ull << 63)
+
+#define STACK_COMPLETE    4u /* ended where the thread's own code begins */
+#define STACK_NO_RULE     8u
+#define STACK_UNSUPPORTED 16u
+#define STACK_NO_MAPPING  32u
+#define STACK_UNREADABLE  2u /* ended at memory that could not be read */
 
 /* stacks: the value. frames[0] is the return address into the allocation function's caller. */
 struct stack_value {

@@ -25,6 +25,8 @@ static struct fake_map *resolve(void *map)
 		return &fake.tallies;
 	if (map == &recent)
 		return &fake.recent;
+	if (map == &spaces)
+		return &fake.spaces;
 	return map; /* a level */
 }
 
@@ -118,6 +120,20 @@ long bpf_map_push_elem(void *map, const void *value, __u64 flags)
 		abort();
 	memcpy(&index, value, sizeof(index));
 	return fake.free_totals.count < max_totals ? vec_push(&fake.free_totals, index) : -E2BIG;
+}
+
+long bpf_loop(__u32 count, void *callback, void *context, __u64 flags)
+{
+	long (*step)(__u32, void *) = (long (*)(__u32, void *))callback;
+	__u32 i;
+
+	if (flags)
+		abort();
+	for (i = 0; i < count; i++) {
+		if (step(i, context))
+			return i + 1;
+	}
+	return i;
 }
 
 long bpf_map_pop_elem(void *map, void *value)
@@ -289,6 +305,7 @@ void fake__start(const struct fake_room *room)
 	recent_bits = room->recent_bits;
 	make_array(&fake.recent, sizeof(struct recent_block), 1u << recent_bits, 1);
 	keep_birth = 1;
+	make_hash(&fake.spaces, sizeof(__u32), sizeof(struct unwind_space), 0);
 	pid_namespace_inum = 0;
 	follow_forks = 0;
 	max_totals = (room->stacks ? room->stacks : 4096) + 1;
@@ -316,6 +333,7 @@ void fake__stop(void)
 	clear(&fake.losses);
 	clear(&fake.tallies);
 	clear(&fake.recent);
+	clear(&fake.spaces);
 	vec_free(&fake.free_totals);
 	vec_free(&fake.events);
 }

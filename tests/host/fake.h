@@ -70,7 +70,9 @@ struct fake {
 	bool is_return;
 	unsigned cpu;
 	__u64 now;
-	struct fake_map levels[LIVE_LEVELS], stacks, totals, threads, processes, losses, tallies, recent;
+	struct fake_map levels[LIVE_LEVELS], stacks, totals, threads, processes, losses, tallies, recent,
+		spaces;
+	struct fake_map *images[4]; /* the rows of images 1 … 3, if a test has made some; borrowed */
 	__u32 level_count;
 	VEC(__u32) free_totals;
 	VEC(struct event) events;

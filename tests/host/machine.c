@@ -87,7 +87,7 @@ static void run_return(struct machine_thread *thread, __u64 cookie, struct regis
 static void prepare_return(struct machine_thread *thread, __u64 cookie, __u64 sp)
 {
 	struct fake_memory *memory = &thread->process->memory;
-	struct return_instance *top, made = {.sp = sp, .cookie = cookie};
+	struct machine_return *top, made = {.sp = sp, .cookie = cookie};
 
 	fake_memory__read(memory, sp, &made.return_address, 8);
 	made.chained = made.return_address == TRAMPOLINE;
@@ -146,7 +146,7 @@ bool machine__leave(struct machine_thread *thread, __u64 sp, __u64 result, __u64
 		next = next_chain(thread, thread->instance_count);
 		valid = !next || regs.rsp <= thread->instances[next - 1].sp;
 		while (thread->instance_count > next) {
-			struct return_instance *top = &thread->instances[--thread->instance_count];
+			struct machine_return *top = &thread->instances[--thread->instance_count];
 
 			regs.rip = top->return_address;
 			if (valid)

@@ -28,7 +28,7 @@ struct machine_process {
 	int number;
 };
 
-struct return_instance {
+struct machine_return {
 	__u64 sp, return_address, cookie;
 	bool chained;
 };
@@ -36,8 +36,8 @@ struct return_instance {
 struct machine_thread {
 	struct task_struct task;
 	struct machine_process *process;
-	__u64 stack;                                     /* lowest address of STACK_BYTES */
-	struct return_instance instances[INSTANCES_MAX]; /* innermost last */
+	__u64 stack;                                    /* lowest address of STACK_BYTES */
+	struct machine_return instances[INSTANCES_MAX]; /* innermost last */
 	size_t instance_count;
 };
 

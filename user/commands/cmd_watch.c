@@ -14,6 +14,7 @@
 #include "commands/publisher.h"
 #include "session/control.h"
 #include "session/session.h"
+#include "snapshot/engine_unwind.h"
 
 #define COUNTING_NS 100000000ull /* hits are only counted that long, to project the cost */
 #define SHORTEST_NS 50000000ull  /* an interval in which overhead can be told */
@@ -57,6 +58,31 @@ static int64_t outstanding_bytes(const struct watched *watched)
 	return bytes;
 }
 
+/* How many of an account's allocations have stacks that reach to where their thread began. */
+static void say_whole(const struct watch *watch, const struct watched *watched)
+{
+	int64_t whole = 0, all = 0;
+
+	vec_each (sample, &watched->profile->samples) {
+		all += sample->values[VALUE_ALLOC_OBJECTS];
+		if (sample->flags & STACK_COMPLETE)
+			whole += sample->values[VALUE_ALLOC_OBJECTS];
+	}
+	if (all)
+		log__say(&watch->log, 1, "%s (pid %d): %.3f %% of %lld allocations have whole stacks",
+			 watched->process.comm, watched->process.pid, 100.0 * whole / all, (long long)all);
+}
+
+static void say_unwinding(struct watch *watch)
+{
+	struct engine_unwind_stats stats = engine__unwind_stats(session__engine(watch->session));
+
+	for (size_t i = 0; i < session__count(watch->session); i++)
+		say_whole(watch, session__watched(watch->session, i));
+	log__say(&watch->log, 1, "unwind tables of %zu files: %llu rows, %llu KiB of kernel memory",
+		 stats.images, (unsigned long long)stats.rows, (unsigned long long)stats.bytes >> 10);
+}
+
 /* The last report of an account. */
 static void on_end(struct watched *watched, void *context)
 {
@@ -65,6 +91,7 @@ static void on_end(struct watched *watched, void *context)
 	if (watch->launched && watched->process.pid == watch->launch.pid)
 		watch->leaked_bytes = outstanding_bytes(watched);
 	look_at_overhead(watch);
+	say_whole(watch, watched);
 	/* What a shell forks and execs at once has no books worth a report. */
 	if (!watch->failed && (watched->profile->samples.count || !watch->options->follow))
 		watch->failed = publisher__report(&watch->publisher, watch->session, watched, BASE_LAST,
@@ -348,6 +375,8 @@ int cmd_watch__run(const struct options *options, struct error *error)
 	if (!err && (!options->count || watch.reports != options->count) &&
 	    session__open_count(watch.session))
 		err = report_all(&watch, BASE_LAST, "until now", error);
+	if (watch.session)
+		say_unwinding(&watch);
 	if (watch.session)
 		log__say(&watch.log, 1, "kernel memory in use at the end: %llu KiB",
 			 (unsigned long long)(engine__kernel_memory(session__engine(watch.session)) >> 10));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/images.h"
+#include "snapshot/engine_unwind.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,6 +111,9 @@ int images__update(struct session *session, struct watched *watched, struct erro
 		else if (!watched->site_count)
 			watched->site_count += known->sites;
 	}
+	if (!err)
+		err = engine__set_mappings(session->engine, watched->process.pid, watched->account, &maps,
+					   session->images, error);
 	if (!err)
 		err = symbol_space__update_from(watched->space, &maps, error);
 	if (!err && maps.count) { /* a zombie's are empty */

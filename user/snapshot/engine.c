@@ -221,7 +221,7 @@ static struct memwatch_bpf *open_skeleton(const struct log *log)
 	bool chatty = log && log->level >= 2;
 
 	libbpf_set_print(chatty ? print_libbpf : NULL);
-	options.kernel_log_level = chatty ? 4 : 0; /* the verifier's statistics */
+	options.kernel_log_level = chatty ? 5 : 0; /* the verifier's statistics */
 	return memwatch_bpf__open_opts(&options);
 }
 
@@ -268,6 +268,7 @@ void engine__free(struct engine *engine)
 		attachment__free(*attachment);
 	vec_free(&engine->attachments);
 	levels__close(engine);
+	vec_free(&engine->unwind_images);
 	if (engine->totals)
 		munmap((void *)engine->totals, engine->totals_bytes);
 	if (engine->recent)
@@ -283,7 +284,8 @@ int engine__watch(struct engine *engine, pid_t pid, uint32_t *account, struct er
 	uint32_t key = pid;
 	int err;
 
-	entry.account = __atomic_fetch_add(&engine->skel->data->next_account, 1, __ATOMIC_SEQ_CST);
+	entry.account = entry.space =
+		__atomic_fetch_add(&engine->skel->data->next_account, 1, __ATOMIC_SEQ_CST);
 	err = bpf_map__update_elem(engine->skel->maps.processes, &key, sizeof(key), &entry, sizeof(entry),
 				   BPF_ANY);
 	if (err)

@@ -16,6 +16,14 @@ struct live_levels {
 	uint64_t max_live; /* what room may grow to */
 };
 
+/* A file's unwind table as it has been loaded. */
+struct unwind_image {
+	uint64_t device, inode;
+	uint64_t base; /* struct unwind_table */
+	uint32_t slot; /* in unwind_images; 0: it has none */
+	uint64_t rows, bytes;
+};
+
 struct engine {
 	struct engine_options options;
 	const struct log *log; /* borrowed */
@@ -27,6 +35,7 @@ struct engine {
 	size_t totals_bytes;
 	uint32_t max_totals;
 	struct live_levels levels;
+	VEC(struct unwind_image) unwind_images;
 	const struct recent_block *recent; /* mapped read-only; NULL where it is not used */
 	uint32_t recent_count;
 	engine_event_fn *event_fn;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the kernel side unwinds by: images' tables and processes' mappings. */
+#ifndef MEMWATCH_SNAPSHOT_ENGINE_UNWIND_H
+#define MEMWATCH_SNAPSHOT_ENGINE_UNWIND_H
+
+#include "snapshot/engine.h"
+#include "target/maps.h"
+
+/*
+ * Tells the kernel side what @account of process @pid has mapped. Tables of files that are new are compiled
+ * and loaded, each once for all processes; a file without tables, or that cannot be read, is unwound by frame
+ * pointers. Returns 0 or a negative errno.
+ */
+int engine__set_mappings(struct engine *engine, pid_t pid, uint32_t account, const struct maps *maps,
+			 struct image_cache *images, struct error *error);
+
+struct engine_unwind_stats {
+	size_t images; /* with a table */
+	uint64_t rows;
+	uint64_t bytes; /* of kernel memory */
+};
+struct engine_unwind_stats engine__unwind_stats(const struct engine *engine);
+
+#endif
