@@ -114,6 +114,8 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	thread->walk.ip = regs->rip;
 	thread->walk.sp = regs->rsp;
 	thread->walk.fp = regs->rbp;
+	if (thread->last_domain == domain && last->total && unwind__unchanged(thread))
+		return last->total;
 	unwind__walk(thread);
 	if (thread->last_domain == domain && last->total && capture__same_frames(last, stack))
 		return last->total;

@@ -58,9 +58,22 @@ struct call {
 /* A frame on the way up a stack: its registers, and how its instruction pointer is meant. */
 struct walk {
 	__u64 ip, sp, fp;
-	__u32 exact; /* the instruction at ip is the frame's (a signal came before it); else the one before
-			is, a call */
-	__u32 flags; /* STACK_… */
+	__u32 exact;    /* the instruction at ip is the frame's (a signal came before it); else the one before
+			   is, a call */
+	__u32 flags;    /* STACK_… */
+	__u64 place;    /* where the last step read the return address; 0: elsewhere than below a CFA */
+	__u64 fp_place; /* and the frame pointer; 0: that stayed */
+};
+
+/* What a walk has read, so that the next one from the same registers can see that it would read the same. */
+#define MEMO_FRAMES 24
+struct memo {
+	__u64 ip, sp, fp;
+	__u32 count; /* steps; 0: not to be had, or more than there is room for */
+	__u32 reserved;
+	__u64 places[MEMO_FRAMES];
+	__u64 fp_places[MEMO_FRAMES];
+	__u64 fps[MEMO_FRAMES];
 };
 
 /*
@@ -80,6 +93,7 @@ struct thread {
 	__u64 hash;
 	/* The stack that is captured and the one before: a site that allocates again needs no look-up. */
 	struct stack_value stacks[2];
+	struct memo memos[2];
 	__u32 current; /* 0 or 1: which of the two is captured next */
 	__u32 last_domain;
 };
@@ -215,6 +229,7 @@ long capture__total(struct registers *regs, struct thread *thread, __u32 domain,
 
 /* unwind.bpf.c */
 int unwind__walk(struct thread *thread);
+int unwind__unchanged(struct thread *thread);
 
 /* ledger.bpf.c */
 void ledger__add(struct registers *regs, struct thread *thread, __u32 domain, __u64 addr, __u64 size);

@@ -215,6 +215,8 @@ static __always_inline int step_to(struct thread *thread, __u64 cfa, __s32 saved
 			    : read_word(thread, cfa - 8, &walk->ip) ||
 				      (saved_fp && read_word(thread, cfa + saved_fp, &walk->fp)))
 		return 0;
+	walk->place = cfa - 8;
+	walk->fp_place = saved_fp ? cfa + saved_fp : 0;
 	find_true_return(walk, cfa - 8);
 	walk->sp = cfa;
 	walk->exact = 0;
@@ -229,9 +231,10 @@ static __always_inline int step_realigned(struct thread *thread, __u32 rule)
 {
 	__u64 cfa = find_cfa(thread, rule);
 
-	if (!cfa || read_word(thread, thread->walk.fp, &thread->walk.fp))
+	if (!cfa || read_word(thread, thread->walk.fp, &thread->walk.fp) || !step_to(thread, cfa, 0))
 		return 0;
-	return step_to(thread, cfa, 0);
+	thread->walk.place = 0; /* more has been read than a memo holds */
+	return 1;
 }
 
 /* By the frame pointer, for code that has no table: a JIT's, or written by hand. */
@@ -287,7 +290,11 @@ static __always_inline int step(struct thread *thread)
 	case UNWIND_DEREF_RBP:
 		return step_realigned(thread, rule);
 	default:
-		return step_to(thread, find_cfa(thread, rule), UNWIND_SAVED(rule));
+		if (!step_to(thread, find_cfa(thread, rule), UNWIND_SAVED(rule)))
+			return 0;
+		if (UNWIND_CFA(rule) == UNWIND_DEREF_RSP)
+			thread->walk.place = 0;
+		return 1;
 	}
 }
 
@@ -301,6 +308,60 @@ struct stacking {
 	struct thread *thread;
 };
 
+/* Notes a step, or that this stack cannot be noted. */
+static __always_inline void note(struct memo *memo, struct walk *walk, __u32 step)
+{
+	if (step >= MEMO_FRAMES || !walk->place || memo->count != step) {
+		memo->count = 0;
+		return;
+	}
+	memo->places[step] = walk->place;
+	memo->fp_places[step] = walk->fp_place;
+	memo->fps[step] = walk->fp;
+	memo->count = step + 1;
+}
+
+/*
+ * Whether a walk from these registers would be the one before over again: what a walk finds depends on the
+ * registers that it begins with and the words that it reads, and all of those are the same. Costs a read a
+ * frame and no search.
+ */
+__noinline int unwind__unchanged(struct thread *thread)
+{
+	struct stack_value *stack;
+	struct memo *memo;
+	__u64 words[2];
+	__u32 i;
+
+	if (!thread)
+		return 0;
+	stack = &thread->stacks[!(thread->current & 1)];
+	memo = &thread->memos[!(thread->current & 1)];
+	if (!memo->count || memo->count + 1 != stack->nframes || !(stack->flags & STACK_COMPLETE) ||
+	    memo->ip != thread->walk.ip || memo->sp != thread->walk.sp || memo->fp != thread->walk.fp)
+		return 0;
+	for (i = 0; i < MEMO_FRAMES; i++) {
+		__u64 place = memo->places[i], fp_place = memo->fp_places[i];
+
+		if (i >= memo->count)
+			break;
+		if (fp_place == place - 8) {
+			if (bpf_probe_read_user(words, sizeof(words), (void *)fp_place) ||
+			    words[0] != memo->fps[i])
+				return 0;
+		} else {
+			if (bpf_probe_read_user(&words[1], sizeof(words[1]), (void *)place))
+				return 0;
+			if (fp_place && (bpf_probe_read_user(&words[0], sizeof(words[0]), (void *)fp_place) ||
+					 words[0] != memo->fps[i]))
+				return 0;
+		}
+		if (words[1] != stack->frames[i + 1])
+			return 0;
+	}
+	return 1;
+}
+
 static long next_frame(__u32 i, struct stacking *stacking)
 {
 	struct thread *thread = stacking->thread;
@@ -308,9 +369,10 @@ static long next_frame(__u32 i, struct stacking *stacking)
 	__u32 count = stack->nframes;
 	__u64 frame;
 
-	(void)i;
+	thread->walk.place = 0;
 	if (!step(thread))
 		return 1;
+	note(&thread->memos[thread->current & 1], &thread->walk, i);
 	if (count >= STACK_FRAMES_MAX) {
 		thread->walk.flags |= STACK_TRUNCATED;
 		return 1;
@@ -337,9 +399,15 @@ __noinline int unwind__walk(struct thread *thread)
 {
 	struct stacking stacking = {.thread = thread};
 	struct stack_value *stack;
+	struct memo *memo;
 
 	if (!thread)
 		return 0;
+	memo = &thread->memos[thread->current & 1];
+	memo->ip = thread->walk.ip;
+	memo->sp = thread->walk.sp;
+	memo->fp = thread->walk.fp;
+	memo->count = 0;
 	stack = &thread->stacks[thread->current & 1];
 	thread->walk.exact = 0;
 	thread->walk.flags = 0;

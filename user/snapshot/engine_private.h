@@ -21,6 +21,7 @@ struct unwind_image {
 	uint64_t device, inode;
 	uint64_t base; /* struct unwind_table */
 	uint32_t slot; /* in unwind_images; 0: it has none */
+	int fd;        /* of its rows until they are published; -1 then */
 	uint64_t rows, bytes;
 };
 

@@ -106,15 +106,43 @@ static int load_table(struct engine *engine, const struct unwind_table *table, s
 	fd = load_pages(table, &layout);
 	if (fd < 0)
 		return fd;
-	err = bpf_map__update_elem(engine->skel->maps.unwind_images, &slot, sizeof(slot), &fd, sizeof(fd),
-				   BPF_ANY);
-	close(fd); /* the outer map holds it */
-	if (err)
-		return err;
+	loaded->fd = fd;
 	loaded->slot = slot;
 	loaded->rows = table->count;
 	loaded->bytes = (1ull + layout.index_pages + layout.row_pages) * sizeof(struct unwind_page);
 	return 0;
+}
+
+/*
+ * Puts the rows of images in their slots, all by one system call: the kernel waits for every program to end
+ * each time a map within a map is changed (maybe_wait_bpf_programs), some 10 ms.
+ */
+static int publish_images(struct engine *engine)
+{
+	size_t room = engine->unwind_images.count;
+	uint32_t *slots = calloc(room + 1, sizeof(*slots)), count = 0;
+	int *fds = calloc(room + 1, sizeof(*fds)), err = slots && fds ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < room; i++) {
+		struct unwind_image *image = &engine->unwind_images.items[i];
+
+		if (image->fd < 0)
+			continue;
+		slots[count] = image->slot;
+		fds[count++] = image->fd;
+		image->fd = -1;
+	}
+	if (!err && count) {
+		uint32_t done = count;
+
+		err = bpf_map_update_batch(bpf_map__fd(engine->skel->maps.unwind_images), slots, fds, &done,
+					   NULL);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		close(fds[i]); /* the outer map holds it */
+	free(slots);
+	free(fds);
+	return err;
 }
 
 static struct unwind_image *find_image(struct engine *engine, const struct mapping *mapping)
@@ -132,7 +160,7 @@ static struct unwind_image *find_image(struct engine *engine, const struct mappi
 static struct unwind_image *add_image(struct engine *engine, const struct image *image,
 				      const struct mapping *mapping)
 {
-	struct unwind_image loaded = {.device = mapping->device, .inode = mapping->inode};
+	struct unwind_image loaded = {.device = mapping->device, .inode = mapping->inode, .fd = -1};
 	struct unwind_table table = {0};
 	struct error why = {""};
 	int err;
@@ -225,6 +253,7 @@ int engine__set_mappings(struct engine *engine, pid_t pid, uint32_t account, con
 		err = place_mapping(engine, pid, &maps->items[i], images, &space->mappings[space->count]);
 		space->count++;
 	}
+	err = err ? err : publish_images(engine);
 	err = err ? err : publish_space(engine, pid, account, space);
 	free(space);
 	return err ? error__set(error, -err, "cannot tell the kernel what process %d has mapped: %s", pid,
