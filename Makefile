@@ -30,4 +30,5 @@ include tools/make/targets.mk
 include tools/make/test.mk
 include tools/make/bench.mk
 include tools/make/lint.mk
+include tools/make/kernels.mk
 include tools/make/install.mk

@@ -26,15 +26,19 @@ __hidden void ledger__freed(struct live_value *value)
 	__sync_fetch_and_add(&total->freed_count, 1);
 }
 
-/* Asks for another level, once; user space takes the request back when it has made one. */
-static void ask_for_level(void)
+/*
+ * Asks for another level, once; user space takes the request back when it has made one. This is the deepest
+ * of all paths: with the event on the BPF stack, its frames would have more than the 512 bytes that they may
+ * have together; Linux 6.1 counts each as a multiple of 32 (kernel/bpf/verifier.c, check_max_stack_depth).
+ */
+static void ask_for_level(struct thread *thread)
 {
-	struct event event = {.type = EVENT_GROW};
 	__s64 limit = live_fill_limit;
 
 	if (!limit || !__sync_bool_compare_and_swap(&live_fill_limit, limit, 0))
 		return;
-	send_event(&event);
+	thread->grow.type = EVENT_GROW;
+	send_event(&thread->grow);
 }
 
 /* Every thread counts for itself, so that they do not all write to one place at every block. */
@@ -46,7 +50,7 @@ static void count_fill(struct thread *thread, int change)
 	__sync_fetch_and_add(&live_fill, thread->fill);
 	thread->fill = 0;
 	if (live_fill_limit && live_fill > live_fill_limit)
-		ask_for_level();
+		ask_for_level(thread);
 }
 
 __hidden void ledger__end_thread(struct thread *thread)
@@ -162,7 +166,7 @@ static long insert(struct thread *thread, struct live_key *key, struct live_valu
 			count_fill(thread, 1);
 		if (err != -7)
 			break;
-		ask_for_level();
+		ask_for_level(thread);
 	}
 	return err;
 }

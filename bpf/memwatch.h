@@ -96,6 +96,7 @@ struct thread {
 	struct memo memos[2];
 	__u32 current; /* 0 or 1: which of the two is captured next */
 	__u32 last_domain;
+	struct event grow; /* what ask_for_level sends */
 };
 
 /* Sizes, not types: clang leaves the types of a map within a map as forward declarations. */

@@ -9,7 +9,7 @@ from helpers import assert_same_sites, assert_same_total, by_line, expected_line
 
 # Calls, not probe hits: each has one or two of those in the recorder and again in the C library.
 EVENTS = int(os.environ.get("MEMWATCH_EVENTS", 21_000_000))
-EVENTS_SLOW = int(os.environ.get("MEMWATCH_EVENTS_SLOW", 2_000_000))
+EVENTS_SLOW = int(os.environ.get("MEMWATCH_EVENTS_SLOW", 21_000_000))
 MODES = [("session", EVENTS), ("multi", EVENTS_SLOW), ("perf", EVENTS_SLOW)]
 
 

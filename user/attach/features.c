@@ -145,7 +145,10 @@ int features__probe(struct features *features, enum attach_mode wanted, const st
 		 features->session ? "yes" : "no", features->multi ? "yes" : "no",
 		 features->multi && !features->multi_pid ? " (their pid filter is broken, ours is used)" : "",
 		 features->perf ? "yes" : "no");
-	if (!features->perf && !features->multi && !features->session)
+	if (features->perf || features->multi || features->session)
+		return 0;
+	/* A mode that was asked for and is not there is told of by attach_mode__choose. */
+	if (wanted == ATTACH_AUTO || why == -EPERM || why == -EACCES)
 		return explain_nothing(why, error);
 	return 0;
 }

@@ -62,17 +62,6 @@ static void open_account(struct session *session, pid_t pid, uint32_t account, c
 	fail(session, err, &error);
 }
 
-/* Mappings that could not be read while it lived are known by what the kernel reported of them. */
-static void learn_mappings(struct session *session, struct watched *watched)
-{
-	struct error error = {""};
-
-	if (!watched->maps_changed || !watched->seen.count)
-		return;
-	if (symbol_space__update_from(watched->space, &watched->seen, &error))
-		log__say(session->log, 1, "%s", error.text);
-}
-
 static void close_account(struct session *session, struct watched *watched)
 {
 	int err;
@@ -88,18 +77,14 @@ static void close_account(struct session *session, struct watched *watched)
 			 watched->account, strerror(-err));
 }
 
-/* Stacks are resolved once, so all that can be known of mappings is learnt before the first of them is. */
 static void close_accounts(struct session *session)
 {
 	struct error error = {""};
-	size_t closing = 0;
+	bool closing = false;
 	int err;
 
 	vec_each (watched, &session->watched) {
-		if (!(*watched)->closing)
-			continue;
-		learn_mappings(session, *watched);
-		closing++;
+		closing |= (*watched)->closing;
 	}
 	err = closing ? session__refresh(session, &error) : 0;
 	if (err)

@@ -126,3 +126,13 @@ out:
 	maps__free(&maps);
 	return err;
 }
+
+void images__learn(struct session *session, struct watched *watched)
+{
+	struct error error = {""};
+
+	if (!watched->maps_changed || !watched->seen.count)
+		return;
+	if (symbol_space__update_from(watched->space, &watched->seen, &error))
+		log__say(session->log, 1, "%s", error.text);
+}

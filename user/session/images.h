@@ -11,6 +11,10 @@
  */
 int images__update(struct session *session, struct watched *watched, struct error *error);
 
-void images__free(struct session *session);
+/*
+ * Makes the mappings known that have only been reported so far: of a process that could not be read while it
+ * lived, or has not been yet. To be done before stacks are resolved, which is done once.
+ */
+void images__learn(struct session *session, struct watched *watched);
 
 #endif

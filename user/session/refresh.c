@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
+#include "session/images.h"
 #include "session/session_private.h"
 
 struct age_filter {
@@ -95,6 +96,10 @@ int session__refresh(struct session *session, struct error *error)
 		err = collect_old(session, rows, error);
 	if (err)
 		return err;
+	for (size_t i = 0; i < session->watched.count; i++) {
+		if (!session->watched.items[i]->ended)
+			images__learn(session, session->watched.items[i]);
+	}
 	if (session->watched.count)
 		qsort(session->watched.items, session->watched.count, sizeof(struct watched *),
 		      compare_accounts);

@@ -154,7 +154,7 @@ static int map_arrays(struct engine *engine)
 
 static int load_error(int err, struct error *error)
 {
-	if (err == -EPERM || err == -EACCES)
+	if (err == -EPERM) /* EACCES is the verifier's */
 		return error__set(error, EPERM,
 				  "not permitted to load BPF programs: run as root, or with CAP_BPF, "
 				  "CAP_PERFMON and CAP_SYS_ADMIN");
