@@ -45,7 +45,6 @@ enum call_kind {
 #define COOKIE_SP_ADJUST(cookie) ((__u32)(((cookie) >> 8) & 0xff))
 #define COOKIE_TALLY(cookie)     ((__u32)(((cookie) >> 16) & 0xff))
 #define COOKIE_THROWS            (1ull << 24)
-#define COOKIE_NUMBER(cookie)    ((__u32)((cookie) >> 32))
 
 /* What the programs do with a hit. */
 enum phase {

@@ -170,17 +170,15 @@ static void say_projection(struct watch *watch)
 
 static int begin_pids(struct watch *watch, struct error *error)
 {
-	int err = 0;
-
 	vec_each (pid, &watch->options->pids) {
-		err = session__add(watch->session, *pid, error);
+		int err = session__add(watch->session, *pid, error);
+
 		if (err)
 			return err;
 	}
-	err = session__start(watch->session, COUNTING_NS, error);
-	if (!err)
-		say_projection(watch);
-	return err;
+	session__start(watch->session, COUNTING_NS);
+	say_projection(watch);
+	return 0;
 }
 
 static int begin(struct watch *watch, struct error *error)
@@ -218,7 +216,7 @@ static int begin(struct watch *watch, struct error *error)
 	return start_timer(watch, error);
 }
 
-static int on_signal(struct watch *watch)
+static void on_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
 
@@ -232,7 +230,6 @@ static int on_signal(struct watch *watch)
 		else if (info.ssi_signo != SIGINT)
 			kill(watch->launch.pid, info.ssi_signo);
 	}
-	return 0;
 }
 
 static int on_timer(struct watch *watch, struct error *error)

@@ -63,7 +63,6 @@ static void fill_info(const struct publisher *publisher, struct session *session
 		      const struct watched *watched, enum report_base base, const char *title,
 		      struct report_info *info)
 {
-	int64_t last_rss = base == BASE_MARK ? watched->mark_rss : watched->last_rss;
 	uint64_t tallies[TALLY_COUNT], rss = 0;
 
 	memset(info, 0, sizeof(*info));
@@ -72,12 +71,12 @@ static void fill_info(const struct publisher *publisher, struct session *session
 	info->domains = domain_names(publisher->options->domains);
 	info->mode = "exact";
 	info->title = title;
-	info->from_ns = base == BASE_MARK ? watched->mark_ns : watched->last_ns;
+	info->from_ns = watched->points[base].ns;
 	info->to_ns = clock__real();
 	info->rss = -1;
 	if (!watched->ended && !process__rss(watched->process.pid, &rss)) {
 		info->rss = rss;
-		info->rss_diff = info->rss - last_rss;
+		info->rss_diff = info->rss - watched->points[base].rss;
 	}
 	info->overhead_percent = base == BASE_MARK ? -1 : publisher->overhead_percent;
 	info->events = base == BASE_MARK ? 0 : publisher->events;
@@ -116,28 +115,16 @@ static int render(struct publisher *publisher, const struct watched *watched, co
 	return err;
 }
 
-static int take_base(struct watched *watched, enum report_base base, const struct report_info *info)
-{
-	if (base == BASE_MARK) {
-		watched->mark_ns = info->to_ns;
-		watched->mark_rss = info->rss;
-		return profile__save_base(watched->profile, &watched->mark);
-	}
-	watched->last_ns = info->to_ns;
-	watched->last_rss = info->rss;
-	return profile__save_base(watched->profile, &watched->last);
-}
-
 int publisher__report(struct publisher *publisher, struct session *session, struct watched *watched,
 		      enum report_base base, const char *title, struct error *error)
 {
-	const struct profile_base *from = base == BASE_MARK ? &watched->mark : &watched->last;
+	struct report_point *point = &watched->points[base];
 	struct report_info info;
 	struct view view = {0};
 	int err;
 
 	fill_info(publisher, session, watched, base, title, &info);
-	err = view__build(&view, watched->profile, from, &publisher->options->view);
+	err = view__build(&view, watched->profile, &point->base, &publisher->options->view);
 	if (err) {
 		err = error__set(error, -err, "cannot make a report: %s", strerror(-err));
 		goto out;
@@ -147,7 +134,9 @@ int publisher__report(struct publisher *publisher, struct session *session, stru
 		err = write_error(publisher, err, error);
 		goto out;
 	}
-	err = take_base(watched, base, &info);
+	point->ns = info.to_ns;
+	point->rss = info.rss;
+	err = profile__save_base(watched->profile, &point->base);
 	if (err)
 		err = error__set(error, -err, "cannot keep a report's figures: %s", strerror(-err));
 out:

@@ -22,12 +22,6 @@ int publisher__init(struct publisher *publisher, const struct options *options, 
 /* Returns 0, or a negative errno where what was written did not arrive. */
 int publisher__close(struct publisher *publisher, struct error *error);
 
-/* What a report is the difference to. */
-enum report_base {
-	BASE_LAST, /* the last interval's report, which this one becomes */
-	BASE_MARK, /* the last mark */
-};
-
 /* Writes one report of @watched, whose profile is up to date. Returns 0 or a negative errno. */
 int publisher__report(struct publisher *publisher, struct session *session, struct watched *watched,
 		      enum report_base base, const char *title, struct error *error);

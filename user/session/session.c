@@ -55,10 +55,11 @@ int session__new(const struct session_options *options, const struct log *log, s
 	session->log = log;
 	session->seccomp_kills = -1;
 	err = features__probe(&features, options->engine.mode, log, error);
-	err = err ? err : attach_mode__choose(options->engine.mode, &features, &session->mode, error);
+	err = err ? err
+		  : attach_mode__choose(options->engine.mode, &features, &session->options.engine.mode,
+					error);
 	if (err)
 		goto fail;
-	session->options.engine.mode = session->mode;
 	session->options.engine.keep_birth = options->older_ns != 0;
 	session->options.engine.multi_pid = features.multi_pid;
 	err = engine__new(&session->options.engine, log, &session->engine, error);
@@ -116,7 +117,7 @@ static int check_seccomp(struct session *session, const struct process *process,
 	if (!process->seccomp || session->options.allow_seccomp)
 		return 0;
 	if (session->seccomp_kills < 0)
-		session->seccomp_kills = features__seccomp_kills(session->mode, error);
+		session->seccomp_kills = features__seccomp_kills(session->options.engine.mode, error);
 	if (session->seccomp_kills < 0)
 		return session->seccomp_kills;
 	if (session->seccomp_kills)
@@ -225,21 +226,19 @@ static void sleep_ns(uint64_t ns)
 		;
 }
 
-int session__start(struct session *session, uint64_t ns, struct error *error)
+void session__start(struct session *session, uint64_t ns)
 {
 	uint64_t before[TALLY_COUNT], after[TALLY_COUNT];
 
-	(void)error;
 	if (ns) {
 		engine__tallies(session->engine, before);
 		engine__set_phase(session->engine, PHASE_COUNT);
 		sleep_ns(ns);
 		engine__tallies(session->engine, after);
-		session->projection = cost__project(before, after, ns, session->mode);
+		session->projection = cost__project(before, after, ns, session->options.engine.mode);
 	}
 	engine__set_phase(session->engine, PHASE_RECORD);
 	engine__tallies(session->engine, session->tallies);
-	return 0;
 }
 
 struct session_projection session__projection(const struct session *session)
@@ -267,7 +266,7 @@ double session__overhead(struct session *session, uint64_t elapsed_ns, uint64_t 
 	uint64_t now[TALLY_COUNT], spent;
 
 	engine__tallies(session->engine, now);
-	spent = cost__spent(session->tallies, now, session->mode, events);
+	spent = cost__spent(session->tallies, now, session->options.engine.mode, events);
 	memcpy(session->tallies, now, sizeof(now));
 	if (now[TALLY_ENTRY_STEPPED] && session->stepped.count)
 		tell_stepped(session);

@@ -40,7 +40,7 @@ int session__add(struct session *session, pid_t pid, struct error *error);
 int session__launch(struct session *session, char *const *argv, struct launch *launch, struct error *error);
 
 /* Counts hits for @ns without recording them (session__projection tells what came of it), then records. */
-int session__start(struct session *session, uint64_t ns, struct error *error);
+void session__start(struct session *session, uint64_t ns);
 
 /* The share of one CPU's time that hits since the last call took, in percent, over @elapsed_ns. */
 double session__overhead(struct session *session, uint64_t elapsed_ns, uint64_t *events);

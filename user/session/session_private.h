@@ -13,13 +13,12 @@ struct probed_image {
 };
 
 struct session {
-	struct session_options options;
-	const struct log *log; /* borrowed */
+	struct session_options options; /* engine.mode: the one in use */
+	const struct log *log;          /* borrowed */
 	struct engine *engine;
 	struct image_cache *images;
 	struct symbolizer *symbolizer;
 	struct map_events *map_events;
-	enum attach_mode mode;
 	int seccomp_kills; /* −1: not yet tried out */
 	VEC(struct watched *) watched;
 	VEC(struct probed_image) probed;

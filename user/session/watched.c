@@ -35,10 +35,11 @@ int watched__new(const struct process *process, uint32_t account, struct symboli
 		watched__free(watched);
 		return error__set(error, ENOMEM, "out of memory");
 	}
-	if (!process__rss(process->pid, &rss))
-		watched->last_rss = rss;
-	watched->last_ns = watched->mark_ns = clock__real();
-	watched->mark_rss = watched->last_rss;
+	/* A process that is gone already holds nothing. */
+	if (process__rss(process->pid, &rss))
+		rss = 0;
+	for (int base = 0; base < REPORT_BASES; base++)
+		watched->points[base] = (struct report_point){.ns = clock__real(), .rss = rss};
 	*made = watched;
 	return 0;
 }
@@ -56,8 +57,8 @@ void watched__free(struct watched *watched)
 	vec_free(&watched->samples);
 	maps__free(&watched->seen);
 	mappings__free(&watched->mappings);
-	profile_base__free(&watched->last);
-	profile_base__free(&watched->mark);
+	for (int base = 0; base < REPORT_BASES; base++)
+		profile_base__free(&watched->points[base].base);
 	profile__free(watched->profile);
 	symbol_space__free(watched->space);
 	free(watched);

@@ -18,6 +18,20 @@
 
 struct location_entry;
 
+/* What a report is the difference to. */
+enum report_base {
+	BASE_LAST, /* the last interval's report, which this one becomes */
+	BASE_MARK, /* the last mark */
+	REPORT_BASES
+};
+
+/* How things stood when a report was made. */
+struct report_point {
+	struct profile_base base;
+	uint64_t ns; /* CLOCK_REALTIME */
+	int64_t rss;
+};
+
 struct watched {
 	uint32_t account;
 	struct process process;
@@ -34,9 +48,7 @@ struct watched {
 	struct mappings mappings;
 	struct location_entry *locations; /* hash: symbol → location */
 
-	struct profile_base last, mark; /* the bases of interval and mark reports */
-	uint64_t last_ns, mark_ns;      /* CLOCK_REALTIME when they were taken */
-	int64_t last_rss, mark_rss;
+	struct report_point points[REPORT_BASES];
 };
 
 /* Functions that are not the line a report names: the allocators' own, and those that --skip's globs name. */

@@ -35,23 +35,11 @@ struct collecting {
  * Ranges of functions that the linker threw away are left in the DWARF, based at 0 or 1: they lie outside of
  * the code segments.
  */
-static bool is_code(const struct image *image, uint64_t vaddr)
-{
-	for (size_t i = 0; i < image->segment_count; i++) {
-		const struct image_segment *segment = &image->segments[i];
-
-		if (segment->executable && vaddr >= segment->vaddr &&
-		    vaddr - segment->vaddr < segment->memory_size)
-			return true;
-	}
-	return false;
-}
-
 static bool collect(uint64_t start, uint64_t end, void *context)
 {
 	struct collecting *collecting = context;
 
-	if (collecting->image && !is_code(collecting->image, start))
+	if (collecting->image && !image__is_code(collecting->image, start))
 		return true;
 	if (collecting->ranges->count >= collecting->room)
 		return false;

@@ -15,18 +15,6 @@ struct adding {
 	int err;
 };
 
-static bool is_code(const struct image *image, uint64_t vaddr)
-{
-	for (size_t i = 0; i < image->segment_count; i++) {
-		const struct image_segment *segment = &image->segments[i];
-
-		if (segment->executable && vaddr >= segment->vaddr &&
-		    vaddr - segment->vaddr < segment->memory_size)
-			return true;
-	}
-	return false;
-}
-
 static uint8_t rank_of(const struct image_symbol *symbol)
 {
 	uint8_t rank = symbol->binding == STB_GLOBAL ? 0 : symbol->binding == STB_LOCAL ? 2 : 1;
@@ -58,7 +46,7 @@ static int visit(const struct image_symbol *symbol, void *context)
 	/* ARM-style mapping symbols and compilers' local labels name no function. */
 	if (!symbol->name || !symbol->name[0] || symbol->name[0] == '$' || !strncmp(symbol->name, ".L", 2))
 		return 0;
-	if (!is_code(adding->image, symbol->value))
+	if (!image__is_code(adding->image, symbol->value))
 		return 0;
 	if (table->count >= MAX_SYMBOLS)
 		return 1;

@@ -278,6 +278,18 @@ bool image__offset_of(const struct image *image, uint64_t vaddr, uint64_t *offse
 	return false;
 }
 
+bool image__is_code(const struct image *image, uint64_t vaddr)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct image_segment *segment = &image->segments[i];
+
+		if (segment->executable && vaddr >= segment->vaddr &&
+		    vaddr - segment->vaddr < segment->memory_size)
+			return true;
+	}
+	return false;
+}
+
 bool image__vaddr_of(const struct image *image, uint64_t offset, uint64_t *vaddr)
 {
 	bool found = false;

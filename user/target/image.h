@@ -72,6 +72,8 @@ void image__put(struct image *image); /* NULL is fine */
 
 /* vaddr ↔ file offset by PT_LOAD; false where no segment holds it. */
 bool image__offset_of(const struct image *image, uint64_t vaddr, uint64_t *offset);
+/* Whether an executable segment holds @vaddr. */
+bool image__is_code(const struct image *image, uint64_t vaddr);
 bool image__vaddr_of(const struct image *image, uint64_t offset, uint64_t *vaddr);
 
 /*
