@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "attach/uprobe_link.h"
+#include "base/shield.h"
 #include "base/vec.h"
 
 struct attachment {
@@ -97,24 +98,39 @@ static int add_all_perf(struct attachment *attachment, const struct attach_progr
 	return err;
 }
 
-static int add_sites(struct attachment *attachment, enum attach_mode mode,
-		     const struct attach_programs *programs, const char *path, const struct site *sites,
-		     size_t count, pid_t pid)
+/* What attachment__new was given, for its shielded part. */
+struct request {
+	struct attachment *attachment;
+	enum attach_mode mode;
+	const struct attach_programs *programs;
+	const char *path;
+	const struct site *sites;
+	size_t count;
+	pid_t pid;
+};
+
+static int add_multis(const struct request *request, const struct bpf_program *program, int type,
+		      bool on_return)
 {
+	return add_multi(request->attachment, bpf_program__fd(program), type, on_return, request->path,
+			 request->sites, request->count, request->pid);
+}
+
+static int add_sites(void *context)
+{
+	const struct request *request = context;
+	const struct attach_programs *programs = request->programs;
 	int err;
 
-	switch (mode) {
+	switch (request->mode) {
 	case ATTACH_SESSION:
-		return add_multi(attachment, bpf_program__fd(programs->session), UPROBE_ATTACH_SESSION, false,
-				 path, sites, count, pid);
+		return add_multis(request, programs->session, UPROBE_ATTACH_SESSION, false);
 	case ATTACH_MULTI:
-		err = add_multi(attachment, bpf_program__fd(programs->multi_return), UPROBE_ATTACH_MULTI,
-				true, path, sites, count, pid);
-		return err ? err
-			   : add_multi(attachment, bpf_program__fd(programs->multi_entry),
-				       UPROBE_ATTACH_MULTI, false, path, sites, count, pid);
+		err = add_multis(request, programs->multi_return, UPROBE_ATTACH_MULTI, true);
+		return err ? err : add_multis(request, programs->multi_entry, UPROBE_ATTACH_MULTI, false);
 	case ATTACH_PERF:
-		return add_all_perf(attachment, programs, path, sites, count, pid);
+		return add_all_perf(request->attachment, programs, request->path, request->sites,
+				    request->count, request->pid);
 	default:
 		return -EINVAL;
 	}
@@ -125,11 +141,12 @@ int attachment__new(enum attach_mode mode, const struct attach_programs *program
 		    struct error *error)
 {
 	struct attachment *attachment = calloc(1, sizeof(*attachment));
+	struct request request = {attachment, mode, programs, image->open_path, sites, count, pid};
 	int err;
 
 	if (!attachment)
 		return error__set(error, ENOMEM, "out of memory");
-	err = add_sites(attachment, mode, programs, image->open_path, sites, count, pid);
+	err = shield__run(add_sites, &request);
 	if (err) {
 		attachment__free(attachment);
 		if (err == -ESRCH)
@@ -142,15 +159,40 @@ int attachment__new(enum attach_mode mode, const struct attach_programs *program
 	return 0;
 }
 
+struct attachments {
+	struct attachment *const *items;
+	size_t count;
+};
+
+static int close_links(void *context)
+{
+	const struct attachments *attachments = context;
+
+	for (size_t i = 0; i < attachments->count; i++) {
+		vec_each (fd, &attachments->items[i]->fds)
+			close(*fd);
+		vec_each (link, &attachments->items[i]->links)
+			bpf_link__destroy(*link);
+	}
+	return 0;
+}
+
+void attachment__free_all(struct attachment *const *items, size_t count)
+{
+	struct attachments attachments = {items, count};
+
+	if (!count)
+		return;
+	shield__run(close_links, &attachments); /* what it does not come to, memwatch's end does */
+	for (size_t i = 0; i < count; i++) {
+		vec_free(&items[i]->fds);
+		vec_free(&items[i]->links);
+		free(items[i]);
+	}
+}
+
 void attachment__free(struct attachment *attachment)
 {
-	if (!attachment)
-		return;
-	vec_each (fd, &attachment->fds)
-		close(*fd);
-	vec_each (link, &attachment->links)
-		bpf_link__destroy(*link);
-	vec_free(&attachment->fds);
-	vec_free(&attachment->links);
-	free(attachment);
+	if (attachment)
+		attachment__free_all(&attachment, 1);
 }

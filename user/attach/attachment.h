@@ -29,6 +29,8 @@ struct attachment;
 int attachment__new(enum attach_mode mode, const struct attach_programs *programs, const struct image *image,
 		    const struct site *sites, size_t count, pid_t pid, struct attachment **attachment,
 		    struct error *error);
-void attachment__free(struct attachment *attachment);
+void attachment__free(struct attachment *attachment); /* NULL is fine */
+/* Several at a time, none of them NULL. */
+void attachment__free_all(struct attachment *const *attachments, size_t count);
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "attach/uprobe_link.h"
+#include "base/shield.h"
 #include "target/maps.h"
 
 struct trial {
@@ -125,28 +126,48 @@ static int open_perf(int program_fd, uint64_t offset, pid_t pid, bool on_return)
 	return fd;
 }
 
-static int attach(struct trial *trial, enum attach_mode mode, pid_t pid)
+struct request {
+	struct trial *trial;
+	enum attach_mode mode;
+	pid_t pid;
+	uint64_t offset;
+};
+
+static int attach(void *context)
 {
+	const struct request *request = context;
+	struct trial *trial = request->trial;
+	bool perf = request->mode == ATTACH_PERF, session = request->mode == ATTACH_SESSION;
 	struct uprobe_multi options = {
 		.program_fd = trial->program_fd,
-		.attach_type = mode == ATTACH_SESSION ? UPROBE_ATTACH_SESSION : UPROBE_ATTACH_MULTI,
+		.attach_type = session ? UPROBE_ATTACH_SESSION : UPROBE_ATTACH_MULTI,
 		.path = "/proc/self/exe",
+		.offsets = &request->offset,
 		.count = 1,
-		.pid = pid,
+		.pid = request->pid,
 	};
-	uint64_t offset = 0;
-	int err, links = mode == ATTACH_SESSION ? 1 : 2;
+	int fd;
 
-	err = own_offset(&offset);
-	options.offsets = &offset;
-	for (int i = 0; !err && i < links; i++) {
+	for (int i = 0; i < (session ? 1 : 2); i++) {
 		options.on_return = i == 1;
-		trial->link_fds[i] = mode == ATTACH_PERF ? open_perf(trial->program_fd, offset, pid, i == 1)
-							 : uprobe_link__multi(&options);
-		if (trial->link_fds[i] < 0)
-			err = trial->link_fds[i];
+		fd = perf ? open_perf(trial->program_fd, request->offset, request->pid, i == 1)
+			  : uprobe_link__multi(&options);
+		if (fd < 0)
+			return fd;
+		trial->link_fds[i] = fd;
 	}
-	return err;
+	return 0;
+}
+
+static int detach(void *context)
+{
+	struct trial *trial = context;
+
+	for (int i = 0; i < 2; i++) {
+		if (trial->link_fds[i] >= 0)
+			close(trial->link_fds[i]);
+	}
+	return 0;
 }
 
 int trial__new(enum attach_mode mode, pid_t pid, struct trial **made)
@@ -155,6 +176,7 @@ int trial__new(enum attach_mode mode, pid_t pid, struct trial **made)
 				    [ATTACH_MULTI] = UPROBE_ATTACH_MULTI,
 				    [ATTACH_PERF] = 0};
 	struct trial *trial = calloc(1, sizeof(*trial));
+	struct request request = {trial, mode, pid, 0};
 	int err = 0;
 
 	if (!trial)
@@ -170,7 +192,8 @@ int trial__new(enum attach_mode mode, pid_t pid, struct trial **made)
 		err = trial->program_fd;
 		goto fail;
 	}
-	err = attach(trial, mode, pid);
+	err = own_offset(&request.offset);
+	err = err ? err : shield__run(attach, &request);
 	if (err)
 		goto fail;
 	*made = trial;
@@ -184,10 +207,8 @@ void trial__free(struct trial *trial)
 {
 	if (!trial)
 		return;
-	for (int i = 0; i < 2; i++) {
-		if (trial->link_fds[i] >= 0)
-			close(trial->link_fds[i]);
-	}
+	if (trial->link_fds[0] >= 0)
+		shield__run(detach, trial);
 	if (trial->program_fd >= 0)
 		close(trial->program_fd);
 	if (trial->map_fd >= 0)

@@ -264,8 +264,7 @@ void engine__free(struct engine *engine)
 {
 	if (!engine)
 		return;
-	vec_each (attachment, &engine->attachments)
-		attachment__free(*attachment);
+	attachment__free_all(engine->attachments.items, engine->attachments.count);
 	vec_free(&engine->attachments);
 	levels__close(engine);
 	if (engine->totals)
