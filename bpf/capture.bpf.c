@@ -5,83 +5,33 @@
  */
 #include "memwatch.h"
 
-int capture__walk(struct thread *thread);
-int capture__same_frames(struct stack_value *a, struct stack_value *b);
-
-#define SALTS          4
-#define STACK_SPAN_MAX (64ULL << 20) /* a frame pointer further up than this is no frame pointer */
-#define USER_LIMIT     (1ULL << 47)
-
-/* The saved frame pointer and return address that a frame pointer points at (System V ABI x86-64, 3.2.2). */
-struct frame {
-	__u64 next;
-	__u64 return_address;
-};
-
-static __u64 mix(__u64 hash, __u64 frame)
-{
-	hash = (hash ^ frame) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ (hash >> 29);
-}
+#define SALTS 4
 
 /*
- * Follows frame pointers from the caller. The caller itself is always right: the instruction pointer after
- * the return is its own. A frame pointer must stay within the stack and rise.
- *
- * Not static: the verifier checks a global function once, not at every call.
+ * Whether an entry of a table holds @b. Global functions, since the verifier checks those once; one for each
+ * table, since it wants to know how much there is to read.
  */
-__noinline int capture__walk(struct thread *thread)
-{
-	__u64 limit, low, fp, hash;
-	struct stack_value *stack;
-	struct frame frame;
-	__u32 i, flags = 0;
-
-	if (!thread)
-		return 0;
-	stack = &thread->stacks[thread->current & 1];
-	low = thread->sp;
-	fp = thread->fp;
-	limit = low + STACK_SPAN_MAX;
-	stack->frames[0] = thread->ip;
-	hash = mix(0, thread->ip);
-	for (i = 1; i < STACK_FRAMES_MAX; i++) {
-		if (fp < low || fp >= limit || fp & 7)
-			break;
-		if (bpf_probe_read_user(&frame, sizeof(frame), (void *)fp)) {
-			flags |= STACK_UNREADABLE;
-			break;
-		}
-		if (frame.return_address < 4096 || frame.return_address >= USER_LIMIT)
-			break;
-		stack->frames[i] = frame.return_address;
-		hash = mix(hash, frame.return_address);
-		low = fp + sizeof(frame);
-		fp = frame.next;
+#define SAME_FRAMES(n)                                                                                       \
+	int capture__same_##n(struct stack_##n *a, struct stack_value *b);                                   \
+	__noinline int capture__same_##n(struct stack_##n *a, struct stack_value *b)                         \
+	{                                                                                                    \
+		__u32 i, count;                                                                              \
+                                                                                                             \
+		if (!a || !b || a->nframes != b->nframes || a->flags != b->flags)                            \
+			return 0;                                                                            \
+		count = a->nframes;                                                                          \
+		for (i = 0; i < n; i++) {                                                                    \
+			if (i >= count)                                                                      \
+				break;                                                                       \
+			if (a->frames[i] != b->frames[i])                                                    \
+				return 0;                                                                    \
+		}                                                                                            \
+		return 1;                                                                                    \
 	}
-	if (i == STACK_FRAMES_MAX && fp >= low && fp < limit)
-		flags |= STACK_TRUNCATED;
-	stack->nframes = i;
-	stack->flags = flags;
-	thread->hash = hash;
-	return 0;
-}
-
-__noinline int capture__same_frames(struct stack_value *a, struct stack_value *b)
-{
-	__u32 i, count;
-
-	if (!a || !b || a->nframes != b->nframes || a->flags != b->flags)
-		return 0;
-	count = a->nframes;
-	for (i = 0; i < STACK_FRAMES_MAX; i++) {
-		if (i >= count)
-			break;
-		if (a->frames[i] != b->frames[i])
-			return 0;
-	}
-	return 1;
-}
+SAME_FRAMES(22)
+SAME_FRAMES(54)
+SAME_FRAMES(118)
+SAME_FRAMES(127)
 
 /* An unused entry of totals; 0: there is none. */
 static __u32 take_index(void)
@@ -96,6 +46,58 @@ static __u32 take_index(void)
 	return index < max_totals ? index : 0;
 }
 
+/* Each stack that ends early counts once, however many blocks it has. */
+static void count_short(__u32 flags)
+{
+	if (flags & STACK_TRUNCATED)
+		count_loss(LOSS_STACK_TRUNCATED, 0);
+	if (flags & STACK_UNREADABLE)
+		count_loss(LOSS_STACK_UNREADABLE, 0);
+	if (flags & STACK_UNSUPPORTED)
+		count_loss(LOSS_STACK_UNSUPPORTED, 0);
+	if (flags & STACK_NO_MAPPING)
+		count_loss(LOSS_STACK_NO_MAPPING, 0);
+	if (flags & STACK_NO_RULE)
+		count_loss(LOSS_STACK_NO_RULE, 0);
+}
+
+static long look_up(struct stack_key *key, struct stack_value *stack)
+{
+	struct stack_118 *found_118;
+	struct stack_127 *found_127;
+	struct stack_22 *found_22;
+	struct stack_54 *found_54;
+
+	switch (key->size_class) {
+	case STACK_CLASS_22:
+		found_22 = bpf_map_lookup_elem(&stacks_22, key);
+		return !found_22 ? 0 : capture__same_22(found_22, stack) ? (long)found_22->total : -1;
+	case STACK_CLASS_54:
+		found_54 = bpf_map_lookup_elem(&stacks_54, key);
+		return !found_54 ? 0 : capture__same_54(found_54, stack) ? (long)found_54->total : -1;
+	case STACK_CLASS_118:
+		found_118 = bpf_map_lookup_elem(&stacks_118, key);
+		return !found_118 ? 0 : capture__same_118(found_118, stack) ? (long)found_118->total : -1;
+	default:
+		found_127 = bpf_map_lookup_elem(&stacks_127, key);
+		return !found_127 ? 0 : capture__same_127(found_127, stack) ? (long)found_127->total : -1;
+	}
+}
+
+static long store(struct stack_key *key, struct stack_value *stack)
+{
+	switch (key->size_class) {
+	case STACK_CLASS_22:
+		return bpf_map_update_elem(&stacks_22, key, stack, BPF_NOEXIST);
+	case STACK_CLASS_54:
+		return bpf_map_update_elem(&stacks_54, key, stack, BPF_NOEXIST);
+	case STACK_CLASS_118:
+		return bpf_map_update_elem(&stacks_118, key, stack, BPF_NOEXIST);
+	default:
+		return bpf_map_update_elem(&stacks_127, key, stack, BPF_NOEXIST);
+	}
+}
+
 /* A new stack's entry; -1 and counted where there is no room, -2 where another thread was first. */
 static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
 {
@@ -108,7 +110,7 @@ static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes
 		return -1;
 	}
 	stack->total = index;
-	err = bpf_map_update_elem(&stacks, key, stack, BPF_NOEXIST);
+	err = store(key, stack);
 	if (err) {
 		bpf_map_push_elem(&free_totals, &index, 0);
 		if (err == -17) /* EEXIST */
@@ -116,10 +118,7 @@ static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes
 		count_loss(err == -7 ? LOSS_STACKS_FULL : LOSS_NO_MEMORY, bytes); /* E2BIG */
 		return -1;
 	}
-	if (stack->flags & STACK_TRUNCATED)
-		count_loss(LOSS_STACK_TRUNCATED, 0);
-	if (stack->flags & STACK_UNREADABLE)
-		count_loss(LOSS_STACK_UNREADABLE, 0);
+	count_short(stack->flags);
 	total->key = *key;
 	total->ready = 1;
 	return index;
@@ -128,26 +127,34 @@ static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes
 /* The total of @key's stack, made if it is new; -1 where it could not be recorded. */
 static long find_or_insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
 {
-	struct stack_value *found;
 	__u32 salt;
 	long index;
 
 	for (salt = 0; salt < SALTS; salt++) {
 		key->salt = salt;
-		found = bpf_map_lookup_elem(&stacks, key);
-		if (!found) {
+		index = look_up(key, stack);
+		if (!index) {
 			index = insert(key, stack, bytes);
 			if (index != -2)
 				return index;
-			found = bpf_map_lookup_elem(&stacks, key);
-			if (!found)
+			index = look_up(key, stack);
+			if (!index)
 				break;
 		}
-		if (capture__same_frames(found, stack))
-			return found->total;
+		if (index > 0)
+			return index;
 	}
 	count_loss(LOSS_STACK_COLLISION, bytes);
 	return -1;
+}
+
+static __u8 size_class(__u32 frames)
+{
+	if (frames <= 22)
+		return STACK_CLASS_22;
+	if (frames <= 54)
+		return STACK_CLASS_54;
+	return frames <= 118 ? STACK_CLASS_118 : STACK_CLASS_127;
 }
 
 __hidden long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes)
@@ -157,15 +164,17 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	struct stack_key key = {};
 	long index;
 
-	thread->ip = regs->rip;
-	thread->sp = regs->rsp;
-	thread->fp = regs->rbp;
-	capture__walk(thread);
-	if (thread->last_domain == domain && last->total && capture__same_frames(last, stack))
+	thread->begin.ip = regs->rip;
+	thread->begin.sp = regs->rsp;
+	thread->begin.fp = regs->rbp;
+	thread->begin.bx = regs->rbx;
+	unwind__walk(thread);
+	if (thread->last_domain == domain && last->total && capture__same_127((struct stack_127 *)last, stack))
 		return last->total;
 	key.hash = thread->hash;
 	key.account = thread->account;
 	key.domain = domain;
+	key.size_class = size_class(stack->nframes);
 	stack->total = 0;
 	index = find_or_insert(&key, stack, bytes);
 	if (index < 0)

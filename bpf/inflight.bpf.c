@@ -17,12 +17,15 @@ static __u64 multiply(__u64 a, __u64 b)
 	return a > most ? ~0ULL : a * b;
 }
 
-/* Where the kernel sends returns that it wants to see: the first slot of the XOL area (uprobes.c). */
-static __u64 trampoline_address(void)
+/* Where the kernel sends returns that it wants to see: the first slot of the XOL area (uprobes.c). 0: nowhere.
+ */
+__hidden __u64 trampoline_address(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct mm_struct *mm = task->mm;
+	struct xol_area *area = mm ? mm->uprobes_state.xol_area : NULL;
 
-	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+	return area ? area->vaddr : 0;
 }
 
 /* A call whose return was never seen: the thread died or jumped out of it, or the kernel could not probe it.
@@ -190,7 +193,8 @@ static void realloc_done(struct thread *thread, struct call *call, __u64 block)
 	call->is_parked = 0;
 }
 
-static void leave_heap(struct registers *regs, struct thread *thread, struct call *call, __u32 kind)
+static __always_inline void leave_heap(struct registers *regs, struct thread *thread, struct call *call,
+				       __u32 kind)
 {
 	__u64 block = regs->rax;
 
@@ -211,7 +215,8 @@ static void leave_heap(struct registers *regs, struct thread *thread, struct cal
 		count_tally(TALLY_FAILED);
 }
 
-static void leave_mmap(struct registers *regs, struct thread *thread, struct call *call, __u32 kind)
+static __always_inline void leave_mmap(struct registers *regs, struct thread *thread, struct call *call,
+				       __u32 kind)
 {
 	struct event event = {};
 	long total;

@@ -54,12 +54,23 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct return_instance {
+	unsigned long stack;
+	unsigned long orig_ret_vaddr;
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
+
 struct signal_struct {
 	atomic_t live;
 };
 
 struct task_struct {
 	struct mm_struct *mm;
+	struct uprobe_task *utask;
 	int pid;
 	int tgid;
 	int exit_code;

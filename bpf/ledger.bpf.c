@@ -37,8 +37,8 @@ static void ask_for_level(struct thread *thread)
 
 	if (!limit || !__sync_bool_compare_and_swap(&live_fill_limit, limit, 0))
 		return;
-	thread->grow.type = EVENT_GROW;
-	send_event(&thread->grow);
+	thread->event.type = EVENT_GROW;
+	send_event(&thread->event);
 }
 
 /* Every thread counts for itself, so that they do not all write to one place at every block. */

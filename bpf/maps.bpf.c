@@ -19,9 +19,15 @@ volatile __s64 live_fill_limit = 0;
 
 struct live_map live SEC(".maps");
 struct recent_map recent SEC(".maps");
-struct stacks_map stacks SEC(".maps");
+struct stacks_22_map stacks_22 SEC(".maps");
+struct stacks_54_map stacks_54 SEC(".maps");
+struct stacks_118_map stacks_118 SEC(".maps");
+struct stacks_127_map stacks_127 SEC(".maps");
 struct totals_map totals SEC(".maps");
 struct free_totals_map free_totals SEC(".maps");
+struct spaces_map spaces SEC(".maps");
+struct unwind_chunks_map unwind_chunks SEC(".maps");
+struct rules_map rules SEC(".maps");
 struct threads_map threads SEC(".maps");
 struct processes_map processes SEC(".maps");
 struct losses_map losses SEC(".maps");

@@ -12,6 +12,7 @@
 
 #include "abi.h"
 #include "kernel.h"
+#include "unwind_abi.h"
 
 #include <linux/bpf.h>
 #include <bpf/bpf_core_read.h>
@@ -51,6 +52,34 @@ struct call {
 	__u32 reserved;
 };
 
+#define STACK_SPAN_MAX (64ULL << 20) /* a frame pointer further up than this is no frame pointer */
+#define USER_LIMIT     (1ULL << 47)
+
+/* The registers that a walk begins with. */
+struct walk_begin {
+	__u64 ip, sp, fp, bx;
+};
+
+/* A frame on the way up a stack: its registers, and how its instruction pointer is meant. */
+struct walk {
+	__u64 ip, sp, fp;
+	__u64 bx_place, r10_place; /* where these were saved; 0: not known; IN_REGISTER: begin.bx has it */
+	__u64 window;		   /* address of the thread's window on its stack */
+	__u64 trampoline;	   /* what stands in a return address's place while its return is probed */
+	__u32 exact; /* the instruction at ip is the frame's (a signal came before it); else the one before
+			is, a call */
+	__u32 flags; /* STACK_… */
+	__u32 generation; /* of the mappings; 0: none are known */
+	__u32 reserved;
+};
+#define IN_REGISTER  1
+#define WINDOW_WORDS 64
+#define NO_WINDOW    (1ULL << 63) /* far from every user address */
+
+/* What unwind__rule finds: the rule, and these. 0: the address is in no mapping that is known. */
+#define RULE_MAPPING (1ULL << 63)
+#define RULE_IMAGE   (1ULL << 62) /* the mapping's file has a table */
+
 /*
  * A thread's state. Uprobe programs are preemptible, so a per-CPU buffer could be overwritten by another
  * thread on the same CPU; no two programs run for one thread at a time.
@@ -61,14 +90,18 @@ struct thread {
 	__u64 start_time;
 	__u64 last_freed; /* block of the free that was this thread's last event, else 0 */
 	struct call calls[DOMAIN_COUNT];
-	/* scratch for capture: where the walk begins, and what it finds */
-	__u64 ip, sp, fp;
+	__u32 space; /* key of spaces: its process's mappings */
+	__u32 reserved;
+	/* scratch for capture: the frame that the walk has come to, and what it has found */
+	struct walk_begin begin;
+	struct walk walk;
 	__u64 hash;
 	/* The stack that is captured and the one before: a site that allocates again needs no look-up. */
 	struct stack_value stacks[2];
 	__u32 current; /* 0 or 1: which of the two is captured next */
 	__u32 last_domain;
-	struct event grow; /* what ask_for_level sends */
+	struct event event; /* one that is sent from deep in the stack */
+	__u64 window[WINDOW_WORDS];
 };
 
 /* Sizes, not types: clang leaves the types of a map within a map as forward declarations. */
@@ -92,13 +125,24 @@ struct recent_map {
 	__type(key, __u32);
 	__type(value, struct recent_block);
 };
-struct stacks_map {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 16);
-	__type(key, struct stack_key);
-	__type(value, struct stack_value);
-};
+#define STACKS_MAP(n)                                                                                        \
+	struct stack_##n {                                                                                   \
+		__u32 total;                                                                                 \
+		__u16 nframes;                                                                               \
+		__u16 flags;                                                                                 \
+		__u64 frames[n];                                                                             \
+	};                                                                                                   \
+	struct stacks_##n##_map {                                                                            \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                             \
+		__uint(map_flags, BPF_F_NO_PREALLOC);                                                        \
+		__uint(max_entries, 1 << 16);                                                                \
+		__type(key, struct stack_key);                                                               \
+		__type(value, struct stack_##n);                                                             \
+	};
+STACKS_MAP(22)
+STACKS_MAP(54)
+STACKS_MAP(118)
+STACKS_MAP(127)
 struct totals_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -112,6 +156,34 @@ struct free_totals_map {
 	__uint(max_entries, 1 << 16);
 	__uint(key_size, 0);
 	__uint(value_size, sizeof(__u32));
+};
+/* Address spaces by number, and the pages of unwind tables. */
+struct spaces_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u32);
+	__type(value, struct unwind_space);
+};
+struct unwind_chunk {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+	__uint(max_entries, UNWIND_CHUNK_PAGES);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct unwind_page));
+};
+struct unwind_chunks_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UNWIND_CHUNKS_MAX);
+	__type(key, __u32);
+	__array(values, struct unwind_chunk);
+};
+struct rules_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1 << UNWIND_RULES_BITS);
+	__type(key, __u32);
+	__type(value, struct unwind_cached);
 };
 struct threads_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -146,14 +218,28 @@ struct events_map {
 
 extern struct live_map live SEC(".maps");
 extern struct recent_map recent SEC(".maps");
-extern struct stacks_map stacks SEC(".maps");
+extern struct stacks_22_map stacks_22 SEC(".maps");
+extern struct stacks_54_map stacks_54 SEC(".maps");
+extern struct stacks_118_map stacks_118 SEC(".maps");
+extern struct stacks_127_map stacks_127 SEC(".maps");
 extern struct totals_map totals SEC(".maps");
 extern struct free_totals_map free_totals SEC(".maps");
+extern struct spaces_map spaces SEC(".maps");
+extern struct unwind_chunks_map unwind_chunks SEC(".maps");
+extern struct rules_map rules SEC(".maps");
 extern struct threads_map threads SEC(".maps");
 extern struct processes_map processes SEC(".maps");
 extern struct losses_map losses SEC(".maps");
 extern struct tallies_map tallies SEC(".maps");
 extern struct events_map events SEC(".maps");
+
+/* The one place in rules where an address's rule can be. */
+static __always_inline struct unwind_cached *unwind__cached(__u64 tag)
+{
+	__u32 place = tag * 0x9e3779b97f4a7c15ULL >> (64 - UNWIND_RULES_BITS);
+
+	return bpf_map_lookup_elem(&rules, &place);
+}
 
 /* counters */
 void count_loss(__u32 reason, __u64 bytes);
@@ -163,11 +249,13 @@ void count_tally(__u32 tally);
 struct thread *thread__known(void);
 struct thread *thread__current(void);
 struct thread *thread__make(void);
+int thread__renew_space(struct thread *thread);
 int send_event(struct event *event);
 
 /* inflight.bpf.c: return 0 where the return is wanted, 1 where not */
 int call__enter(struct registers *regs, __u64 cookie);
 int call__leave(struct registers *regs, __u64 cookie);
+__u64 trampoline_address(void);
 void call__abandon(struct call *call);
 
 /*
@@ -175,6 +263,14 @@ void call__abandon(struct call *call);
  * index of its entry in totals, or -1 where there is none (counted, with @bytes).
  */
 long capture__total(struct registers *regs, struct thread *thread, __u32 domain, __u64 bytes);
+
+/* unwind.bpf.c: the stack from thread->begin on, into thread->stacks[current] and thread->hash. */
+int unwind__walk(struct thread *thread);
+
+/* unwind_rules.bpf.c: searches for the rule at @address and keeps it in rules. 0: no mapping is known there. */
+__u64 unwind__search(struct thread *thread, __u64 address);
+__u32 unwind__generation(struct thread *thread);
+void unwind__ask(struct thread *thread);
 
 /* ledger.bpf.c */
 void ledger__add(struct registers *regs, struct thread *thread, __u32 domain, __u64 addr, __u64 size);

@@ -79,6 +79,7 @@ __hidden struct thread *thread__make(void)
 	if (!thread)
 		return NULL;
 	thread->account = process->account;
+	thread->space = process->space;
 	thread->start_time = task->start_time;
 	return thread;
 }
@@ -88,6 +89,19 @@ __hidden struct thread *thread__current(void)
 	struct thread *thread = thread__known();
 
 	return thread ? thread : thread__make();
+}
+
+/* A forked child begins with its parent's mappings and gets its own when they have been read. 1: they are
+ * others now. */
+__hidden int thread__renew_space(struct thread *thread)
+{
+	__u32 number = process_number((struct task_struct *)bpf_get_current_task_btf());
+	struct process_entry *process = bpf_map_lookup_elem(&processes, &number);
+
+	if (!process || process->space == thread->space)
+		return 0;
+	thread->space = process->space;
+	return 1;
 }
 
 /* Forgets a thread that is going; what it had under way will not be seen to end. */
@@ -123,6 +137,7 @@ int on_fork(__u64 *ctx)
 	event.other = process_number(child);
 	if (event.other) {
 		opened.account = __sync_fetch_and_add(&next_account, 1);
+		opened.space = process->space; /* a copy of the parent's, until user space has read its own */
 		opened.start_ns = BPF_CORE_READ(child, start_boottime);
 		if (bpf_map_update_elem(&processes, &event.other, &opened, BPF_ANY))
 			count_loss(LOSS_ACCOUNTS_FULL, 0);
@@ -150,6 +165,7 @@ int on_exec(__u64 *ctx)
 	event.account = process->account;
 	event.other = __sync_fetch_and_add(&next_account, 1);
 	process->account = event.other;
+	process->space = event.other;
 	send_event(&event);
 	return 0;
 }

@@ -56,7 +56,7 @@ enum phase {
 /* A watched process. An account is one program image of one process: exec and exit close it. 0 is none. */
 struct process_entry {
 	__u32 account;
-	__u32 flags;
+	__u32 space;    /* key of spaces: whose mappings it has; 0: not known */
 	__u64 start_ns; /* group leader's start, boot-time clock; 0: not yet seen from the kernel side */
 };
 
@@ -102,25 +102,44 @@ struct recent_block {
 #define RECENT_TAG_ACCOUNT(tag)   ((__u32)((tag) & ((1u << RECENT_ACCOUNT_BITS) - 1)))
 #define RECENT_TAG_ADDRESS(tag)   ((tag) >> RECENT_ACCOUNT_BITS << 3)
 
-/* stacks: the key. Different frames under one hash are told apart by salt, so no two stacks share an entry.
+/*
+ * stacks_22 … stacks_127: the key. Different frames under one hash are told apart by salt, so no two stacks share
+ * an entry.
  */
 struct stack_key {
 	__u64 hash;
 	__u32 account;
 	__u16 domain;
-	__u16 salt;
+	__u8 salt;
+	__u8 size_class; /* enum stack_class: which of the tables it is in */
 };
 
-#define STACK_TRUNCATED  1u /* deeper than STACK_FRAMES_MAX */
-#define STACK_UNREADABLE 2u /* ended at memory that could not be read */
+/* Why a stack ended. */
+#define STACK_TRUNCATED   1u  /* deeper than STACK_FRAMES_MAX */
+#define STACK_UNREADABLE  2u  /* at memory that could not be read */
+#define STACK_COMPLETE    4u  /* where the thread's own code begins */
+#define STACK_NO_RULE     8u  /* at code without a row, and without a frame pointer */
+#define STACK_UNSUPPORTED 16u /* at a row that says what cannot be followed */
+#define STACK_NO_MAPPING  32u /* at an address in no mapping that was known */
 
-/* stacks: the value. frames[0] is the return address into the allocation function's caller. */
+/* In a frame: its code was interrupted before this address, not called from the instruction before it. */
+#define FRAME_EXACT (1ull << 63)
+
+/*
+ * stacks_…: the value, up to as many frames as the table is for. frames[0] is the return address into the
+ * allocation function's caller. The kernel allocates an entry of a hash table as 256, 512, 1024 or 2048 bytes, and
+ * these numbers of frames fill them: 80 bytes are the table's own (struct htab_elem, the key) and the first fields.
+ */
 struct stack_value {
 	__u32 total; /* index into totals */
 	__u16 nframes;
 	__u16 flags; /* STACK_… */
 	__u64 frames[STACK_FRAMES_MAX];
 };
+
+enum stack_class { STACK_CLASS_22, STACK_CLASS_54, STACK_CLASS_118, STACK_CLASS_127, STACK_CLASSES };
+
+#define STACK_VALUE_BYTES(frames) (8 + 8 * (frames))
 
 /* totals: one entry a (account, domain, stack), mapped read-only into user space. Counters only ever grow. */
 struct total {
@@ -160,6 +179,7 @@ enum event_type {
 	EVENT_MMAP,     /* arg = addr, length, flags; followed in order by EVENT_MUNMAP, EVENT_MREMAP */
 	EVENT_MUNMAP,   /* arg = addr, length */
 	EVENT_MREMAP,   /* arg = old addr, old length, new addr, new length */
+	EVENT_MAPPINGS, /* a stack of the account went through a mapping that is not known */
 };
 
 struct event {

@@ -33,6 +33,15 @@
 	     "nothing; the innermost caller is right all the same")                                          \
 	LOSS(STACK_TRUNCATED, "stack_truncated", "stacks deeper than the limit, cut at their outer end",     \
 	     "nothing; the innermost frames are right")                                                      \
+	LOSS(STACK_NO_RULE, "stack_no_rule",                                                                 \
+	     "stacks that end early: code with neither unwind tables nor frame pointers",                    \
+	     "nothing; the frames up to there are right")                                                    \
+	LOSS(STACK_UNSUPPORTED, "stack_unsupported",                                                         \
+	     "stacks that end early: code with an unwind rule that is too unusual to be followed",           \
+	     "nothing; the frames up to there are right")                                                    \
+	LOSS(STACK_NO_MAPPING, "stack_no_mapping",                                                           \
+	     "stacks that end early: code that had been mapped a moment before",                             \
+	     "nothing; it is known by now")                                                                  \
 	LOSS(THROWING, "throwing",                                                                           \
 	     "operator new calls not recorded: they asked for more than the machine has, and could throw, "  \
 	     "which no "                                                                                     \

@@ -68,8 +68,10 @@ static inline struct total sum(__u64 site)
 {
 	struct total all = {0};
 	struct fake_entry *entry, *next;
+	int class;
 
-	HASH_ITER (hh, fake.stacks.entries, entry, next) {
+	FAKE_EACH_STACK(class, entry, next)
+	{
 		struct stack_value *stack = entry->value;
 		struct total *total = fake__total(stack->total);
 

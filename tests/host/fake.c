@@ -11,8 +11,14 @@ _Bool bpf_session_is_return___none(void);
 
 static struct fake_map *resolve(void *map)
 {
-	if (map == &stacks)
-		return &fake.stacks;
+	if (map == &stacks_22)
+		return &fake.stacks[STACK_CLASS_22];
+	if (map == &stacks_54)
+		return &fake.stacks[STACK_CLASS_54];
+	if (map == &stacks_118)
+		return &fake.stacks[STACK_CLASS_118];
+	if (map == &stacks_127)
+		return &fake.stacks[STACK_CLASS_127];
 	if (map == &totals)
 		return &fake.totals;
 	if (map == &threads)
@@ -25,7 +31,11 @@ static struct fake_map *resolve(void *map)
 		return &fake.tallies;
 	if (map == &recent)
 		return &fake.recent;
-	return map; /* a level */
+	if (map == &spaces)
+		return &fake.spaces;
+	if (map == &rules)
+		return &fake.rules;
+	return map; /* a level, or a chunk */
 }
 
 static struct fake_entry *find(struct fake_map *map, const void *key)
@@ -52,6 +62,10 @@ void *bpf_map_lookup_elem(void *which, const void *key)
 	if (which == &live) {
 		memcpy(&index, key, sizeof(index));
 		return index < fake.level_count ? &fake.levels[index] : NULL;
+	}
+	if (which == &unwind_chunks) {
+		memcpy(&index, key, sizeof(index));
+		return index < FAKE_CHUNKS ? &fake.chunks[index] : NULL;
 	}
 	if (map->is_hash) {
 		entry = find(map, key);
@@ -120,6 +134,21 @@ long bpf_map_push_elem(void *map, const void *value, __u64 flags)
 	return fake.free_totals.count < max_totals ? vec_push(&fake.free_totals, index) : -E2BIG;
 }
 
+long bpf_loop(__u32 count, void *callback, void *context, __u64 flags)
+{
+	long (*step)(__u32, void *) = (long (*)(__u32, void *))callback;
+	__u32 i;
+
+	if (flags)
+		abort();
+	for (i = 0; i < count; i++) {
+		fake.loops++;
+		if (step(i, context))
+			return i + 1;
+	}
+	return i;
+}
+
 long bpf_map_pop_elem(void *map, void *value)
 {
 	if (map != &free_totals)
@@ -179,8 +208,15 @@ long bpf_core_read(void *to, __u32 size, const void *from)
 
 long bpf_probe_read_user(void *to, __u32 size, const void *address)
 {
-	if ((fake.fail_read && !--fake.fail_read) ||
-	    fake_memory__read(fake.memory, (uintptr_t)address, to, size)) {
+	fake.reads++;
+	if (fake.on_read)
+		fake.on_read((uintptr_t)address, size);
+	if (fake.fail_read && !--fake.fail_read) {
+		memset(to, 0, size);
+		fake.fail_read = fake.fail_rest;
+		return -EFAULT;
+	}
+	if (fake_memory__read(fake.memory, (uintptr_t)address, to, size)) {
 		memset(to, 0, size);
 		return -EFAULT;
 	}
@@ -254,7 +290,7 @@ static void make_array(struct fake_map *map, __u32 value_size, __u32 room, unsig
 	map->values = calloc((size_t)room * copies, value_size);
 }
 
-static void clear(struct fake_map *map)
+void fake_map__clear(struct fake_map *map)
 {
 	struct fake_entry *entry, *next;
 
@@ -272,10 +308,30 @@ void fake__add_level(__u32 room, __s64 limit)
 	live_fill_limit = limit;
 }
 
+void fake_page__put(__u32 number, const struct unwind_page *page)
+{
+	__u32 at = number % UNWIND_CHUNK_PAGES;
+
+	if (number >= FAKE_CHUNKS * UNWIND_CHUNK_PAGES ||
+	    bpf_map_update_elem(&fake.chunks[number / UNWIND_CHUNK_PAGES], &at, page, BPF_ANY))
+		abort();
+}
+
+struct unwind_page *fake_page(__u32 number)
+{
+	__u32 at = number % UNWIND_CHUNK_PAGES;
+
+	return number < FAKE_CHUNKS * UNWIND_CHUNK_PAGES
+		       ? bpf_map_lookup_elem(&fake.chunks[number / UNWIND_CHUNK_PAGES], &at)
+		       : NULL;
+}
+
 void fake__start(const struct fake_room *room)
 {
+	static const __u32 frames[STACK_CLASSES] = {22, 54, 118, 127};
 	static const struct fake_room plenty;
 	struct fake_map *map = &fake.threads;
+	static const struct unwind_page no_rows;
 	__u32 zero = 0;
 	void *image;
 
@@ -283,12 +339,19 @@ void fake__start(const struct fake_room *room)
 	memset(&fake, 0, sizeof(fake));
 	fake.now = 1000;
 	fake.events_room = room->events ? room->events : PLENTY;
-	make_hash(&fake.stacks, sizeof(struct stack_key), sizeof(struct stack_value), room->stacks);
+	for (int i = 0; i < STACK_CLASSES; i++)
+		make_hash(&fake.stacks[i], sizeof(struct stack_key), STACK_VALUE_BYTES(frames[i]),
+			  room->stacks);
 	make_hash(map, sizeof(__u32), sizeof(struct thread), room->threads ? room->threads + 1 : 0);
 	make_hash(&fake.processes, sizeof(__u32), sizeof(struct process_entry), room->processes);
 	recent_bits = room->recent_bits;
 	make_array(&fake.recent, sizeof(struct recent_block), 1u << recent_bits, 1);
 	keep_birth = 1;
+	make_hash(&fake.spaces, sizeof(__u32), sizeof(struct unwind_space), 0);
+	make_array(&fake.rules, sizeof(struct unwind_cached), 1u << UNWIND_RULES_BITS, 1);
+	for (int i = 0; i < FAKE_CHUNKS; i++)
+		make_hash(&fake.chunks[i], sizeof(__u32), sizeof(struct unwind_page), UNWIND_CHUNK_PAGES);
+	fake_page__put(FAKE_NO_ROWS, &no_rows);
 	pid_namespace_inum = 0;
 	follow_forks = 0;
 	max_totals = (room->stacks ? room->stacks : 4096) + 1;
@@ -308,14 +371,19 @@ void fake__start(const struct fake_room *room)
 void fake__stop(void)
 {
 	for (__u32 level = 0; level < fake.level_count; level++)
-		clear(&fake.levels[level]);
-	clear(&fake.stacks);
-	clear(&fake.totals);
-	clear(&fake.threads);
-	clear(&fake.processes);
-	clear(&fake.losses);
-	clear(&fake.tallies);
-	clear(&fake.recent);
+		fake_map__clear(&fake.levels[level]);
+	for (int i = 0; i < STACK_CLASSES; i++)
+		fake_map__clear(&fake.stacks[i]);
+	for (int i = 0; i < FAKE_CHUNKS; i++)
+		fake_map__clear(&fake.chunks[i]);
+	fake_map__clear(&fake.totals);
+	fake_map__clear(&fake.threads);
+	fake_map__clear(&fake.processes);
+	fake_map__clear(&fake.losses);
+	fake_map__clear(&fake.tallies);
+	fake_map__clear(&fake.recent);
+	fake_map__clear(&fake.spaces);
+	fake_map__clear(&fake.rules);
 	vec_free(&fake.free_totals);
 	vec_free(&fake.events);
 }
@@ -334,6 +402,15 @@ __u64 fake__losses(void)
 	for (int reason = 0; reason < LOSS_COUNT; reason++)
 		sum += fake__loss(reason).events;
 	return sum;
+}
+
+size_t fake__stack_count(void)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < STACK_CLASSES; i++)
+		count += HASH_COUNT(fake.stacks[i].entries);
+	return count;
 }
 
 __u64 fake__tally(enum tally tally)

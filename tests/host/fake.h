@@ -61,7 +61,9 @@ struct fake_memory {
 	VEC(struct fake_region) regions;
 };
 
-#define FAKE_CPUS 3
+#define FAKE_CPUS    3
+#define FAKE_CHUNKS  32
+#define FAKE_NO_ROWS 1 /* the number of a page that is the header of an empty table */
 
 struct fake {
 	struct task_struct *task;
@@ -70,7 +72,10 @@ struct fake {
 	bool is_return;
 	unsigned cpu;
 	__u64 now;
-	struct fake_map levels[LIVE_LEVELS], stacks, totals, threads, processes, losses, tallies, recent;
+	struct fake_map levels[LIVE_LEVELS], stacks[STACK_CLASSES], totals, threads, processes, losses,
+		tallies, recent, spaces, rules;
+	struct fake_map chunks[FAKE_CHUNKS]; /* each page is an allocation of its own; one that is not there
+						is NULL */
 	__u32 level_count;
 	VEC(__u32) free_totals;
 	VEC(struct event) events;
@@ -78,8 +83,12 @@ struct fake {
 	/* Every no_memory_every-th new entry of this map is refused with ENOMEM; NULL: none. */
 	void *no_memory_map;
 	unsigned no_memory_every, no_memory_count, no_memory_hits;
-	/* The read of user memory that fails, counted down; 0: none. */
+	/* The read of user memory that fails, counted down; 0: none. And all that come after it? */
 	unsigned fail_read;
+	bool fail_rest;
+	unsigned reads, loops; /* of user memory; of bpf_loop: so far */
+	/* Is told of each read of user memory. */
+	void (*on_read)(__u64 address, __u32 size);
 	/* Runs before an update, as another thread's programs may. */
 	void (*before_update)(void *map, const void *key);
 };
@@ -91,6 +100,11 @@ void fake__stop(void);
 /* Does what user/snapshot/levels.c does: another level with room for so many blocks; @limit 0: never asks. */
 void fake__add_level(__u32 room, __s64 limit);
 
+/* All stacks that are kept: @class an int, @entry and @next of struct fake_entry *. */
+#define FAKE_EACH_STACK(class, entry, next)                                                                  \
+	for (class = 0; class < STACK_CLASSES; class ++)                                                     \
+		HASH_ITER (hh, fake.stacks[class].entries, entry, next)
+size_t fake__stack_count(void);
 struct loss_counter fake__loss(enum loss reason);
 __u64 fake__losses(void); /* events, over all reasons */
 __u64 fake__tally(enum tally tally);
@@ -100,6 +114,11 @@ size_t fake__live_count(void);
 __u64 fake__live_bytes(void);
 /* A copy, until the next call; NULL: it is not there. */
 struct live_value *fake__live(__u32 account, __u32 domain, __u64 addr);
+
+void fake_map__clear(struct fake_map *map);
+/* Pages of unwind tables, by number: a copy of one is put there; NULL where there is none. */
+void fake_page__put(__u32 number, const struct unwind_page *page);
+struct unwind_page *fake_page(__u32 number);
 
 /* Zeroed memory at @start; a pointer to its first byte. */
 unsigned char *fake_memory__add(struct fake_memory *memory, __u64 start, __u64 size);

@@ -41,8 +41,12 @@ void machine__free(struct machine_process *process)
 
 __u32 machine__watch(int number)
 {
-	struct process_entry entry = {.account = next_account++};
+	struct process_entry entry = {.account = next_account, .space = next_account};
+	struct unwind_space space = {.count = 1, .generation = next_account++};
 	__u32 key = number;
+
+	space.mappings[0] = (struct unwind_mapping){4096, USER_LIMIT, 4096, FAKE_NO_ROWS};
+	bpf_map_update_elem(&spaces, &entry.space, &space, BPF_ANY);
 
 	bpf_map_update_elem(&processes, &key, &entry, BPF_ANY);
 	return entry.account;
@@ -87,7 +91,7 @@ static void run_return(struct machine_thread *thread, __u64 cookie, struct regis
 static void prepare_return(struct machine_thread *thread, __u64 cookie, __u64 sp)
 {
 	struct fake_memory *memory = &thread->process->memory;
-	struct return_instance *top, made = {.sp = sp, .cookie = cookie};
+	struct machine_return *top, made = {.sp = sp, .cookie = cookie};
 
 	fake_memory__read(memory, sp, &made.return_address, 8);
 	made.chained = made.return_address == TRAMPOLINE;
@@ -108,6 +112,20 @@ static void prepare_return(struct machine_thread *thread, __u64 cookie, __u64 sp
 	fake_memory__put(memory, sp, TRAMPOLINE);
 }
 
+static void show_returns(struct machine_thread *thread)
+{
+	struct return_instance *outer = NULL;
+
+	for (size_t i = 0; i < thread->instance_count; i++) {
+		thread->returns[i].stack = thread->instances[i].sp;
+		thread->returns[i].orig_ret_vaddr = thread->instances[i].return_address;
+		thread->returns[i].next = outer;
+		outer = &thread->returns[i];
+	}
+	thread->utask.return_instances = outer;
+	thread->task.utask = &thread->utask;
+}
+
 bool machine__enter(struct machine_thread *thread, __u64 cookie, struct registers regs, __u64 sp, __u64 from)
 {
 	machine__switch(thread);
@@ -117,7 +135,14 @@ bool machine__enter(struct machine_thread *thread, __u64 cookie, struct register
 	if (!run_entry(thread, cookie, &regs))
 		return false;
 	prepare_return(thread, cookie, sp);
+	show_returns(thread);
 	return true;
+}
+
+void machine__probe_return(struct machine_thread *thread, __u64 sp)
+{
+	prepare_return(thread, 0, sp);
+	show_returns(thread);
 }
 
 /* The first instance of the next chain out from @index: how many instances are left then. */
@@ -146,9 +171,10 @@ bool machine__leave(struct machine_thread *thread, __u64 sp, __u64 result, __u64
 		next = next_chain(thread, thread->instance_count);
 		valid = !next || regs.rsp <= thread->instances[next - 1].sp;
 		while (thread->instance_count > next) {
-			struct return_instance *top = &thread->instances[--thread->instance_count];
+			struct machine_return *top = &thread->instances[--thread->instance_count];
 
 			regs.rip = top->return_address;
+			show_returns(thread);
 			if (valid)
 				run_return(thread, top->cookie, &regs);
 		}

@@ -28,7 +28,7 @@ struct machine_process {
 	int number;
 };
 
-struct return_instance {
+struct machine_return {
 	__u64 sp, return_address, cookie;
 	bool chained;
 };
@@ -36,9 +36,11 @@ struct return_instance {
 struct machine_thread {
 	struct task_struct task;
 	struct machine_process *process;
-	__u64 stack;                                     /* lowest address of STACK_BYTES */
-	struct return_instance instances[INSTANCES_MAX]; /* innermost last */
+	__u64 stack;                                    /* lowest address of STACK_BYTES */
+	struct machine_return instances[INSTANCES_MAX]; /* innermost last */
 	size_t instance_count;
+	struct uprobe_task utask; /* the same as the kernel has them */
+	struct return_instance returns[INSTANCES_MAX];
 };
 
 struct machine_process *machine__process(int number, enum machine_mode mode);
@@ -46,7 +48,8 @@ struct machine_process *machine__process(int number, enum machine_mode mode);
 struct machine_thread *machine__thread(struct machine_process *process, int number, __u64 start);
 /* Frees a process, but not its threads, which go by free(). */
 void machine__free(struct machine_process *process);
-/* Adds the process to those watched, as user/snapshot/engine.c does; its account. */
+/* Adds the process to those watched, as user/snapshot/engine.c does; its account. Its code has no rows:
+ * stacks are walked by frame pointers, to one that is 0. */
 __u32 machine__watch(int number);
 
 void machine__switch(struct machine_thread *thread);
@@ -55,6 +58,8 @@ void machine__switch(struct machine_thread *thread);
  * there, a tail call), its arguments are in @regs. Returns whether the return address was replaced.
  */
 bool machine__enter(struct machine_thread *thread, __u64 cookie, struct registers regs, __u64 sp, __u64 from);
+/* Somebody else's probe waits for the return to the address at @sp. */
+void machine__probe_return(struct machine_thread *thread, __u64 sp);
 /* It returns, with what the caller's frame pointer and the result are. True where the trampoline was met. */
 bool machine__leave(struct machine_thread *thread, __u64 sp, __u64 result, __u64 fp);
 /* The thread ends; @rest: how many go on. */

@@ -193,7 +193,7 @@ static void accounts_apart(void **state)
 	release(0x5000);
 	assert_int_equal(fake__live_count(), 1);
 	assert_int_equal(fake__live(account, DOMAIN_HEAP, 0x5000)->size, 20);
-	assert_int_equal(HASH_COUNT(fake.stacks.entries), 2);
+	assert_int_equal(fake__stack_count(), 2);
 	assert_int_equal(fake__losses(), 0);
 	free(thread);
 	machine__free(process);

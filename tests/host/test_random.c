@@ -70,7 +70,7 @@ static void recent_blocks(void **state)
 /* Where maps are refused memory, every allocation is recorded or counted as lost, and none is both. */
 static void no_memory(void **state)
 {
-	void *maps[] = {&live, &stacks};
+	void *maps[] = {&live, &stacks_22};
 
 	(void)state;
 	for (int i = 0; i < RUNS; i++) {

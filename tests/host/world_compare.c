@@ -41,8 +41,10 @@ static char *compare_sites(struct world *world, int sites[])
 {
 	struct fake_entry *entry, *next;
 	size_t count = 0;
+	int class;
 
-	HASH_ITER (hh, fake.stacks.entries, entry, next) {
+	FAKE_EACH_STACK(class, entry, next)
+	{
 		const struct stack_key *key = (const void *)entry->key;
 		const struct stack_value *stack = entry->value;
 		const struct total *total = fake__total(stack->total);

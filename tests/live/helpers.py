@@ -207,6 +207,11 @@ def sum_by_place(sites):
     return {place: dict(values) for place, values in places.items()}
 
 
+def lost_blocks(report):
+    """Losses but for stacks that are short: in code that was mapped a moment before they may be."""
+    return {key: loss for key, loss in report["losses"].items() if not key.startswith("stack_")}
+
+
 def sites_of_report(report):
     """Direct caller → values; of a report by traceback."""
     callers = [(stat["traceback"][0], stat) for stat in report["stats"]]

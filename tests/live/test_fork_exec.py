@@ -65,3 +65,17 @@ def test_exec_while_attached(start, attach):
     assert shell.ask("alloc 1000 7") == "ok"
     line = marked_line("requests.c", "kept")
     assert by_line(watcher.later_report(), "requests.c")[line] == (7000, 7)
+
+
+def test_short_lived_images_are_known(run):
+    """Programs that have ended, or are another one, before anybody could read what they had mapped."""
+    one = "/bin/sh -c 'exec /bin/sh -c \"exec /usr/bin/as --version\"' >/dev/null"
+    done = run(["-f", "-g", "traceback", "--frames", "1", "--no-skip"],
+               ["/bin/sh", "-c", f"for i in 1 2 3 4 5; do {one}; for j in 1 2 3 4; do {one} & done; wait; done"])
+    assert done.status == 0, done.stderr
+    ended = [report for report in done.reports if report["stats"] and report["title"] in ("at exit", "at exec")]
+    assert len(ended) >= 3 * 25
+    assert {report["comm"] for report in ended} == {"sh", "as"}
+    for report in ended:
+        callers = [stat["traceback"][0] for stat in report["stats"]]
+        assert all(caller["module"] for caller in callers), (report["pid"], report["title"], callers)

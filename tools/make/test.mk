@@ -52,19 +52,28 @@ $(ASAN)/tests/unit/%: tests/unit/%.c $(ASAN)/libmemwatch.a
 
 HOST          := $(OUT)/tests/host
 HOST_SUPPORT  := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c))) \
-		$(sort $(filter-out tests/host/test_%,$(wildcard tests/host/*.c)))
+		$(sort $(filter-out tests/host/test_% tests/host/recording.c,$(wildcard tests/host/*.c)))
 HOST_HEADERS  := $(wildcard tests/host/*.h tests/host/include/bpf/*.h bpf/*.h include/*.h)
 HOST_SOURCES  := $(sort $(wildcard tests/host/test_*.c))
 HOST_PROGRAMS := $(HOST_SOURCES:tests/host/%.c=$(HOST)/%)
 HOST_ASAN     := $(HOST_SOURCES:tests/host/%.c=$(HOST)/asan/%)
+# Recorded stacks, and what compiles the tables that they are walked by.
+HOST_UNWIND   := tests/host/recording.c user/base/error.c user/target/maps.c $(sort $(wildcard user/unwind/*.c)) \
+		$(addprefix user/target/,image.c image_elf.c image_symbols.c)
 # The headers in tests/host/include stand for libbpf's. Programs have no prototypes.
 HOST_CPPFLAGS  = -D_GNU_SOURCE -Itests/host/include -Itests/host -Iinclude -Ibpf -Iuser
 HOST_FLAGS     = -std=gnu11 $(filter-out -Wmissing-prototypes,$(WARNINGS)) $(CFLAGS) -fno-strict-aliasing
 
 .PHONY: check-host
 CHECKS += check-host
-check-host: $(HOST_PROGRAMS) $(HOST_ASAN)
+check-host: $(HOST_PROGRAMS) $(HOST_ASAN) | recordings
 	$(Q)V=$(V) tools/make/run-unit $^
+
+# Records what is not there yet, or is not of the files that are installed now.
+.PHONY: recordings
+recordings:
+	$(call say,RECORD,$(HOST)/recordings)
+	$(Q)/usr/bin/python3 tests/host/record_stacks.py $(HOST)/recordings
 
 $(HOST)/%.o: %.c $(HOST_HEADERS)
 	$(call say,CC-HOST,$<)
@@ -76,11 +85,18 @@ $(HOST)/asan/%.o: %.c $(HOST_HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOST_CPPFLAGS) $(HOST_FLAGS) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -c $< -o $@
 
+UNWIND_TESTS := test_unwind test_unwind_tables
+$(UNWIND_TESTS:%=$(HOST)/%): $(HOST_UNWIND:%.c=$(HOST)/%.o)
+$(UNWIND_TESTS:%=$(HOST)/asan/%): $(HOST_UNWIND:%.c=$(HOST)/asan/%.o)
+$(foreach test,$(UNWIND_TESTS),$(HOST)/$(test) $(HOST)/asan/$(test)): HOST_LIBS := -ldw -lelf -llzma -lz
+$(foreach test,$(UNWIND_TESTS),$(HOST)/tests/host/$(test).o $(HOST)/asan/tests/host/$(test).o): \
+	HOST_CPPFLAGS += -DRECORDINGS='"$(HOST)/recordings"'
+
 $(HOST_PROGRAMS): $(HOST)/%: $(HOST)/tests/host/%.o $(HOST_SUPPORT:%.c=$(HOST)/%.o)
-	$(Q)$(CC) $(HOST_FLAGS) $^ $(LDFLAGS) -lcmocka -o $@
+	$(Q)$(CC) $(HOST_FLAGS) $^ $(LDFLAGS) $(HOST_LIBS) -lcmocka -o $@
 
 $(HOST_ASAN): $(HOST)/asan/%: $(HOST)/asan/tests/host/%.o $(HOST_SUPPORT:%.c=$(HOST)/asan/%.o)
-	$(Q)$(CC) $(HOST_FLAGS) -fsanitize=address,undefined $^ $(LDFLAGS) -lcmocka -o $@
+	$(Q)$(CC) $(HOST_FLAGS) -fsanitize=address,undefined $^ $(LDFLAGS) $(HOST_LIBS) -lcmocka -o $@
 
 # --- fuzz: tests/fuzz/fuzz_NAME.c under libFuzzer; seeds are made by tests/fuzz/seeds ----------------------------
 

@@ -12,8 +12,10 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "commands/publisher.h"
+#include "commands/whole_stacks.h"
 #include "session/control.h"
 #include "session/session.h"
+#include "snapshot/engine_unwind.h"
 
 #define COUNTING_NS 100000000ull /* hits are only counted that long, to project the cost */
 #define SHORTEST_NS 50000000ull  /* an interval in which overhead can be told */
@@ -57,6 +59,19 @@ static int64_t outstanding_bytes(const struct watched *watched)
 	return bytes;
 }
 
+static void say_unwinding(struct watch *watch)
+{
+	struct engine_unwind_stats stats = engine__unwind_stats(session__engine(watch->session));
+
+	for (size_t i = 0; i < session__count(watch->session); i++) {
+		if (!session__watched(watch->session, i)->ended)
+			whole_stacks__say(&watch->log, session__watched(watch->session, i));
+	}
+	log__say(&watch->log, 1, "unwind tables: %zu, %llu rows, %llu KiB of kernel memory, compiled in %llu ms",
+		 stats.images, (unsigned long long)stats.rows, (unsigned long long)stats.bytes >> 10,
+		 (unsigned long long)stats.compile_ns / 1000000);
+}
+
 /* The last report of an account. */
 static void on_end(struct watched *watched, void *context)
 {
@@ -65,6 +80,7 @@ static void on_end(struct watched *watched, void *context)
 	if (watch->launched && watched->process.pid == watch->launch.pid)
 		watch->leaked_bytes = outstanding_bytes(watched);
 	look_at_overhead(watch);
+	whole_stacks__say(&watch->log, watched);
 	/* What a shell forks and execs at once has no books worth a report. */
 	if (!watch->failed && (watched->profile->samples.count || !watch->options->follow))
 		watch->failed = publisher__report(&watch->publisher, watch->session, watched, BASE_LAST,
@@ -345,6 +361,8 @@ int cmd_watch__run(const struct options *options, struct error *error)
 	if (!err && (!options->count || watch.reports != options->count) &&
 	    session__open_count(watch.session))
 		err = report_all(&watch, BASE_LAST, "until now", error);
+	if (watch.session)
+		say_unwinding(&watch);
 	if (watch.session)
 		log__say(&watch.log, 1, "kernel memory in use at the end: %llu KiB",
 			 (unsigned long long)(engine__kernel_memory(session__engine(watch.session)) >> 10));

@@ -91,7 +91,7 @@ static const struct argp_option argp_options[] = {
 	{"attach-mode", KEY_ATTACH_MODE, "MODE", 0,
 	 "auto (default), session, multi or perf: how probes are set", 4},
 	{"max-live", KEY_MAX_LIVE, "N", 0, "Room for N live blocks", 4},
-	{"max-stacks", KEY_MAX_STACKS, "N", 0, "Room for N different stacks (default 65536)", 4},
+	{"max-stacks", KEY_MAX_STACKS, "N", 0, "Room for N different stacks (default 262144)", 4},
 	{"ring-size", KEY_RING_SIZE, "SIZE", 0, "Buffer for mapping and process events (default 1M)", 4},
 	{"allow-seccomp", KEY_ALLOW_SECCOMP, NULL, 0,
 	 "Probe a process under seccomp although this kernel may kill it for that", 4},

@@ -7,7 +7,14 @@
 #include "session/images.h"
 #include "session/session_private.h"
 
-#define MAPPINGS_PAUSE_NS 20000000ull /* new mappings are looked for at most that often, unasked */
+/*
+ * New mappings are told of every process of the machine. After some have been dealt with, the next are left
+ * alone for a time that keeps the share of a CPU that they take at a quarter; a millisecond is what poll(2)
+ * can wait, and 20 ms is as long as anyone should wait for probes in what he has just loaded.
+ */
+#define REST_FACTOR 3
+#define REST_MIN_NS 1000000ull
+#define REST_MAX_NS 20000000ull
 
 static struct watched *find_account(struct session *session, uint32_t account)
 {
@@ -38,7 +45,8 @@ static int inherit_mappings(struct watched *child, const struct watched *parent,
 }
 
 /* @parent: whose fork it is; NULL after an exec. A process may be gone by now. */
-static void open_account(struct session *session, pid_t pid, uint32_t account, const struct watched *parent)
+static void open_account(struct session *session, const struct event *event, pid_t pid, uint32_t account,
+			 const struct watched *parent)
 {
 	struct process process = {.pid = pid};
 	struct watched *watched = NULL;
@@ -54,19 +62,26 @@ static void open_account(struct session *session, pid_t pid, uint32_t account, c
 	err = watched__new(&process, account, session->symbolizer, session->images, &watched, &error);
 	if (!err && parent)
 		err = inherit_mappings(watched, parent, &error);
+	if (!err)
+		watched->opened_ns = event->time_ns;
 	if (!err && vec_push(&session->watched, watched))
 		err = error__set(&error, ENOMEM, "out of memory");
-	if (!err)
+	if (err) {
+		watched__free(watched);
+		fail(session, err, &error);
 		return;
-	watched__free(watched);
-	fail(session, err, &error);
+	}
+	if (parent)
+		mapped__forget(session, pid);
+	else
+		mapped__open_image(session, watched);
 }
 
 static void close_account(struct session *session, struct watched *watched)
 {
 	int err;
 
-	watched->closing = false;
+	watched->closing = watched->due = false;
 	watched->ended = true;
 	if (session->ended_fn)
 		session->ended_fn(watched, session->ended_context);
@@ -77,22 +92,25 @@ static void close_account(struct session *session, struct watched *watched)
 			 watched->account, strerror(-err));
 }
 
-static void close_accounts(struct session *session)
+/*
+ * Those that had ended before their books are read for the last time. Reading them may tell of others that
+ * have ended: theirs may be older than their ends.
+ */
+static int close_accounts(struct session *session, struct error *error)
 {
-	struct error error = {""};
-	bool closing = false;
+	bool due = false;
 	int err;
 
 	vec_each (watched, &session->watched) {
-		closing |= (*watched)->closing;
+		(*watched)->due = (*watched)->closing;
+		due |= (*watched)->due;
 	}
-	err = closing ? session__refresh(session, &error) : 0;
-	if (err)
-		fail(session, err, &error);
-	for (size_t i = 0; i < session->watched.count; i++) {
-		if (session->watched.items[i]->closing)
+	err = due ? session__refresh_due(session, error) : 0;
+	for (size_t i = 0; !err && i < session->watched.count; i++) {
+		if (session->watched.items[i]->due)
 			close_account(session, session->watched.items[i]);
 	}
+	return err;
 }
 
 static void mark_closing(struct watched *watched, const char *ending)
@@ -117,17 +135,23 @@ static void on_event(const struct event *event, void *context)
 	struct session *session = context;
 	struct watched *watched = find_account(session, event->account);
 
+	session->behind = true;
 	switch (event->type) {
 	case EVENT_FORK:
 		if (event->arg[0])
-			open_account(session, event->other, event->arg[0], watched);
+			open_account(session, event, event->other, event->arg[0], watched);
 		break;
 	case EVENT_EXEC:
 		mark_closing(watched, "at exec");
-		open_account(session, event->pid, event->other, NULL);
+		open_account(session, event, event->pid, event->other, NULL);
 		break;
 	case EVENT_EXIT:
 		mark_closing(watched, "at exit");
+		mapped__forget(session, event->pid);
+		break;
+	case EVENT_MAPPINGS:
+		if (watched)
+			watched->maps_changed = true;
 		break;
 	case EVENT_MMAP:
 	case EVENT_MUNMAP:
@@ -137,50 +161,63 @@ static void on_event(const struct event *event, void *context)
 	}
 }
 
-/* The newest account of a process, which is the one that its mappings are made by. */
-static struct watched *newest_account(struct session *session, pid_t pid)
-{
-	struct watched *newest = NULL;
-
-	vec_each (watched, &session->watched) {
-		if ((*watched)->process.pid == pid && !(*watched)->ended &&
-		    (!newest || (*watched)->account > newest->account))
-			newest = *watched;
-	}
-	return newest;
-}
-
 static void on_map_event(const struct map_event *event, void *context)
 {
 	struct session *session = context;
-	struct watched *watched = newest_account(session, event->pid);
 	struct error error = {""};
 
-	if (event->type == MAP_EVENT_LOST) {
-		vec_each (any, &session->watched)
-			(*any)->maps_changed = true;
-		return;
-	}
-	if (!watched)
-		return;
-	watched->maps_changed = true;
-	if (event->type == MAP_EVENT_EXEC) {
-		maps__free(&watched->seen);
-		memcpy(watched->process.comm, event->comm, sizeof(watched->process.comm));
-	} else if (maps__insert(&watched->seen, &event->mapping)) {
+	session->behind = true;
+	if (mapped__book(session, event))
 		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
-	}
 }
 
-/* New code may hold an allocator; whoever has ended meanwhile has nothing left to probe. */
+/* Applies the events that are at hand, and mappings up to @until_ns. Returns whether mappings were read. */
+static bool apply(struct session *session, uint64_t until_ns)
+{
+	const struct timeline_handlers handlers = {on_event, on_map_event, session};
+	bool mapped = map_events__collect(session->map_events);
+
+	timeline__run(&session->timeline, map_events__records(session->map_events), until_ns, &handlers);
+	return mapped;
+}
+
+static void keep_event(const struct event *event, void *context)
+{
+	struct session *session = context;
+	struct error error = {""};
+
+	if (timeline__tell(&session->timeline, event))
+		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
+	if (timeline__is_full(&session->timeline))
+		session->behind |= apply(session, 0);
+}
+
+int session__catch_up(struct session *session, struct error *error)
+{
+	uint64_t now = clock__monotonic();
+	int err = engine__poll(session->engine, 0, keep_event, session);
+
+	if (err < 0 && err != -EINTR)
+		return error__set(error, -err, "cannot read the kernel's events: %s", strerror(-err));
+	session->behind |= apply(session, now);
+	if (session->failed)
+		*error = session->failure;
+	return session->failed;
+}
+
+/*
+ * New code may hold an allocator; whoever has ended meanwhile has nothing left to probe. What was mapped for
+ * a moment only is not in /proc any more, but it has been told of.
+ */
 static int probe_changed(struct session *session, struct error *error)
 {
 	for (size_t i = 0; i < session->watched.count; i++) {
 		struct watched *watched = session->watched.items[i];
 		int err;
 
-		if (!watched->maps_changed || watched->ended)
+		if (!watched->maps_changed || watched->ended || watched->closing)
 			continue;
+		images__learn(session, watched);
 		err = images__update(session, watched, error);
 		if (err && err != -ESRCH && process__alive(&watched->process))
 			return err;
@@ -188,43 +225,68 @@ static int probe_changed(struct session *session, struct error *error)
 	return 0;
 }
 
+/* Whether mappings have been read that were not due yet: no descriptor tells of them any more. */
+static bool has_held(const struct session *session)
+{
+	return map_records__first(map_events__records(session->map_events), UINT64_MAX);
+}
+
 size_t session__fds(const struct session *session, int *fds, size_t room, int *wait_ms)
 {
-	uint64_t passed = clock__monotonic() - session->mappings_ns;
+	uint64_t now = clock__monotonic();
 	size_t count = 0;
 
-	*wait_ms = -1;
+	*wait_ms = session->behind ? 0 : -1;
 	if (count < room)
 		fds[count++] = engine__event_fd(session->engine);
-	if (passed < MAPPINGS_PAUSE_NS) {
-		*wait_ms = (MAPPINGS_PAUSE_NS - passed) / 1000000 + 1;
+	if (now < session->rest_ns) {
+		if (!session->behind)
+			*wait_ms = (session->rest_ns - now + 999999) / 1000000;
 		return count;
 	}
+	if (has_held(session))
+		*wait_ms = 0;
 	for (size_t i = 0; i < map_events__count(session->map_events) && count < room; i++)
 		fds[count++] = map_events__fd(session->map_events, i);
 	return count;
 }
 
+/* Mappings that come from now on are looked at after the rest; @spent_ns is what those before took of a CPU.
+ */
+static void rest(struct session *session, uint64_t spent_ns)
+{
+	uint64_t pause = spent_ns * REST_FACTOR;
+
+	if (pause < REST_MIN_NS)
+		pause = REST_MIN_NS;
+	if (pause > REST_MAX_NS)
+		pause = REST_MAX_NS;
+	session->rest_ns = clock__monotonic() + pause;
+}
+
+int session__attend(struct session *session, struct error *error)
+{
+	uint64_t began = clock__read(CLOCK_THREAD_CPUTIME_ID);
+	int err = session__catch_up(session, error);
+
+	err = err ? err : probe_changed(session, error);
+	if (!err && (session->behind || has_held(session)))
+		rest(session, clock__read(CLOCK_THREAD_CPUTIME_ID) - began);
+	return err;
+}
+
 int session__handle(struct session *session, struct error *error)
 {
-	int err;
+	int err = session__attend(session, error);
 
-	/*
-	 * What has been opened and closed is known first, then what was mapped, and by whom; only then are
-	 * closed accounts reported on, with whatever is known of their mappings.
-	 */
-	err = engine__poll(session->engine, 0, on_event, session);
-	if (err < 0 && err != -EINTR)
-		return error__set(error, -err, "cannot read the kernel's events: %s", strerror(-err));
-	map_events__drain(session->map_events, on_map_event, session);
-	session->mappings_ns = clock__monotonic();
-	err = probe_changed(session, error);
-	if (err)
-		return err;
-	close_accounts(session);
-	if (session->failed)
+	/* What the last reports find to have happened meanwhile is for the next time. */
+	session->behind = false;
+	err = err ? err : close_accounts(session, error);
+	if (!err && session->failed) {
 		*error = session->failure;
-	return session->failed;
+		err = session->failed;
+	}
+	return err;
 }
 
 void session__drop_ended(struct session *session)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/images.h"
+#include "snapshot/engine_unwind.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -95,8 +96,11 @@ int images__update(struct session *session, struct watched *watched, struct erro
 	int err;
 
 	err = maps__read(watched->process.pid, &maps, error);
-	if (err)
+	if (err || mapped__has_execed(session, watched)) /* they may be its next image's */
 		goto out;
+	/* Stacks can come by new code at once, so that is told first. */
+	err = engine__set_mappings(session->engine, watched->process.pid, watched->account, &maps,
+				   session->images, error);
 	watched->image_count = 0;
 	for (size_t i = 0; !err && i < maps.count; i++) {
 		const struct mapping *mapping = &maps.items[i];

@@ -6,6 +6,9 @@
 #include "base/clock.h"
 #include "session/images.h"
 #include "session/session_private.h"
+#include "snapshot/engine_unwind.h"
+
+#define ATTEND_NS 1000000ull
 
 struct age_filter {
 	struct session *session;
@@ -86,36 +89,92 @@ static struct watched *find_sorted(const struct session *session, uint32_t accou
 	return NULL;
 }
 
-int session__refresh(struct session *session, struct error *error)
+/* All rows as they are now, by index; those that are not ready are zeros. */
+static int read_rows(struct session *session, struct error *error)
 {
-	uint32_t rows = engine__total_count(session->engine);
-	struct total total;
-	int err = 0;
+	uint32_t count = engine__total_count(session->engine);
 
-	if (session->options.older_ns)
-		err = collect_old(session, rows, error);
-	if (err)
-		return err;
-	for (size_t i = 0; i < session->watched.count; i++) {
-		if (!session->watched.items[i]->ended)
-			images__learn(session, session->watched.items[i]);
+	if (vec_reserve(&session->rows, count))
+		return error__set(error, ENOMEM, "out of memory");
+	session->rows.count = count;
+	for (uint32_t row = 0; row < count; row++) {
+		if (!row || !engine__total(session->engine, row, &session->rows.items[row]))
+			session->rows.items[row] = (struct total){0};
 	}
+	return 0;
+}
+
+static int update_row(struct session *session, uint32_t row, bool due, struct error *error)
+{
+	const struct old_blocks *old = session->options.older_ns ? &session->old.items[row] : NULL;
+	const struct total *total = &session->rows.items[row];
+	struct watched *watched = total->ready ? find_sorted(session, total->key.account) : NULL;
+	int err;
+
+	if (!watched || watched->ended || (due && !watched->due))
+		return 0;
+	err = watched__update(watched, session->engine, row, total, old, &session->options.skip);
+	return err ? error__set(error, -err, "cannot read a stack: %s", strerror(-err)) : 0;
+}
+
+static void sort_accounts(struct session *session)
+{
 	if (session->watched.count)
 		qsort(session->watched.items, session->watched.count, sizeof(struct watched *),
 		      compare_accounts);
-	for (uint32_t row = 1; row < rows; row++) {
-		const struct old_blocks *old = session->options.older_ns ? &session->old.items[row] : NULL;
-		struct watched *watched;
+}
 
-		if (!engine__total(session->engine, row, &total))
-			continue;
-		watched = find_sorted(session, total.key.account);
-		if (!watched || watched->ended)
-			continue;
-		err = watched__update(watched, session->engine, row, &total, old, &session->options.skip);
-		if (err)
-			return error__set(error, -err, "cannot read a stack: %s", strerror(-err));
+/* Resolving stacks can take seconds, in which programs go on to map code that they allocate in. */
+static int update_rows(struct session *session, bool due, struct error *error)
+{
+	uint64_t attended = clock__monotonic();
+	int err = 0;
+
+	sort_accounts(session);
+	for (uint32_t row = 1; !err && row < session->rows.count; row++) {
+		uint64_t now = clock__monotonic();
+
+		if (now - attended >= ATTEND_NS && now >= session->rest_ns) {
+			err = session__attend(session, error);
+			sort_accounts(session);
+			attended = clock__monotonic();
+		}
+		err = err ? err : update_row(session, row, due, error);
 	}
-	symbolizer__trim(session->symbolizer);
-	return 0;
+	return err;
+}
+
+static int refresh(struct session *session, bool due, struct error *error)
+{
+	int err;
+
+	/*
+	 * Code is mapped before it allocates: what is learned of mappings after the rows have been read is
+	 * all that their stacks need.
+	 */
+	err = read_rows(session, error);
+	if (!err && session->options.older_ns)
+		err = collect_old(session, session->rows.count, error);
+	err = err ? err : session__catch_up(session, error);
+	if (err)
+		return err;
+	vec_each (watched, &session->watched) {
+		if (!(*watched)->ended && (!due || (*watched)->due))
+			images__learn(session, *watched);
+	}
+	err = update_rows(session, due, error);
+	if (!err)
+		symbolizer__trim(session->symbolizer);
+	engine__drop_unused_tables(session->engine);
+	return err;
+}
+
+int session__refresh(struct session *session, struct error *error)
+{
+	return refresh(session, false, error);
+}
+
+int session__refresh_due(struct session *session, struct error *error)
+{
+	return refresh(session, true, error);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include "attach/cost.h"
+#include "base/clock.h"
 #include "session/images.h"
 #include "session/session_private.h"
 
@@ -96,6 +97,11 @@ void session__free(struct session *session)
 	symbolizer__free(session->symbolizer);
 	image_cache__free(session->images);
 	map_events__free(session->map_events);
+	timeline__free(&session->timeline);
+	vec_each (coming, &session->coming)
+		maps__free(&coming->maps);
+	vec_free(&session->coming);
+	vec_free(&session->rows);
 	vec_free(&session->probed);
 	vec_free(&session->old);
 	vec_each (note, &session->notes)
@@ -138,6 +144,7 @@ static int add_watched(struct session *session, const struct process *process, u
 	err = watched__new(process, account, session->symbolizer, session->images, &watched, error);
 	if (err)
 		return err;
+	watched->opened_ns = clock__monotonic();
 	if (vec_push(&session->watched, watched)) {
 		watched__free(watched);
 		return error__set(error, ENOMEM, "out of memory");
@@ -172,7 +179,7 @@ int session__add(struct session *session, pid_t pid, struct error *error)
 	err = err ? err : add_watched(session, &process, account, &watched, error);
 	err = err ? err : images__update(session, watched, error);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): without an error there is one */
-	if (!err && !watched->site_count)
+	if (!err && !watched->site_count && !mapped__has_execed(session, watched))
 		err = no_allocator(watched, error);
 	if (err && !process__alive(&process) && process.start_ticks)
 		return error__set(error, ESRCH, "process %d ended while it was being attached to", pid);

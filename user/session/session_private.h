@@ -3,7 +3,9 @@
 #ifndef MEMWATCH_SESSION_SESSION_PRIVATE_H
 #define MEMWATCH_SESSION_SESSION_PRIVATE_H
 
+#include "session/mapped.h"
 #include "session/session.h"
+#include "session/timeline.h"
 
 /* A file that @pid has been probed in (0: everyone who maps it). */
 struct probed_image {
@@ -19,13 +21,17 @@ struct session {
 	struct image_cache *images;
 	struct symbolizer *symbolizer;
 	struct map_events *map_events;
+	struct timeline timeline;
+	VEC(struct coming_image) coming;
 	int seccomp_kills; /* −1: not yet tried out */
 	VEC(struct watched *) watched;
 	VEC(struct probed_image) probed;
-	VEC(char *) notes;   /* NULL-terminated when not empty */
-	VEC(char *) stepped; /* sites that are single-stepped, until that has become a note */
+	VEC(char *) notes;      /* NULL-terminated when not empty */
+	VEC(char *) stepped;    /* sites that are single-stepped, until that has become a note */
+	VEC(struct total) rows; /* of the ledger, by index, as of the last session__refresh */
 	VEC(struct old_blocks) old;
-	uint64_t mappings_ns;          /* CLOCK_MONOTONIC when reported mappings were last looked at */
+	uint64_t rest_ns;              /* CLOCK_MONOTONIC until when nobody asks for new mappings */
+	bool behind;                   /* session__handle has something to do already */
 	uint64_t tallies[TALLY_COUNT]; /* as of the last session__overhead */
 	struct session_projection projection;
 	session_ended_fn *ended_fn;
@@ -35,5 +41,17 @@ struct session {
 };
 
 int session__note(struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Learns of all that has happened up to now: accounts are opened, and marked that are to be closed. Returns 0
+ * or a negative errno.
+ */
+int session__catch_up(struct session *session, struct error *error);
+
+/* The same, and sets probes in what has been mapped. Last reports are left to session__handle. */
+int session__attend(struct session *session, struct error *error);
+
+/* Brings the profiles of accounts that are due up to date. */
+int session__refresh_due(struct session *session, struct error *error);
 
 #endif

@@ -173,7 +173,9 @@ static int64_t make_sample(struct watched *watched, const struct stack_key *key,
 	if (key->domain >= DOMAIN_COUNT)
 		return -EPROTO;
 	for (size_t i = 0; i < stack->nframes; i++) {
-		const struct symbol *symbol = symbol_space__resolve(watched->space, stack->frames[i], true);
+		bool exact = stack->frames[i] & FRAME_EXACT;
+		const struct symbol *symbol =
+			symbol_space__resolve(watched->space, stack->frames[i] & ~FRAME_EXACT, !exact);
 
 		if (i && symbol->kind == FRAME_UNKNOWN)
 			break;

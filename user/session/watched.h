@@ -35,9 +35,11 @@ struct report_point {
 struct watched {
 	uint32_t account;
 	struct process process;
+	uint64_t opened_ns; /* CLOCK_MONOTONIC */
 	bool ended;         /* the account is closed: exit or exec */
 	const char *ending; /* NULL, "at exit", "at exec" */
 	bool closing;       /* its end has been told, and is dealt with when what it mapped is known */
+	bool due;           /* its end is being dealt with */
 	struct maps seen;  /* as last read, and what was reported since: all there is when it ends too soon */
 	bool maps_changed; /* the mappings are to be read again */
 	size_t image_count; /* mapped files that were looked at for an allocator */

@@ -15,7 +15,7 @@
 #include "memwatch.skel.h"
 #include "snapshot/engine_private.h"
 
-#define DEFAULT_STACKS 65536u
+#define DEFAULT_STACKS 262144u
 #define RECENT_BITS    16u
 #define DEFAULT_RING   (1u << 20)
 #define INITIAL_PID_NS 0xEFFFFFFCu /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
@@ -76,7 +76,8 @@ static int configure(struct engine *engine, const struct engine_options *options
 	err = configure_recent(engine, live);
 	if (err)
 		return err;
-	err = bpf_map__set_max_entries(skel->maps.stacks, stacks);
+	for (int i = 0; !err && i < STACK_CLASSES; i++)
+		err = bpf_map__set_max_entries(engine__stacks(engine, i), stacks);
 	err = err ? err : bpf_map__set_max_entries(skel->maps.totals, engine->max_totals);
 	err = err ? err : bpf_map__set_max_entries(skel->maps.free_totals, engine->max_totals);
 	err = err ? err
@@ -200,6 +201,7 @@ static int start(struct engine *engine)
 	err = err ? err : make_thread_image(engine);
 	err = err ? err : levels__grow(engine);
 	err = err ? err : map_arrays(engine);
+	err = err ? err : engine__init_unwind(engine);
 	if (err)
 		return err;
 	engine->ring = ring_buffer__new(bpf_map__fd(engine->skel->maps.events), record_event, engine, NULL);
@@ -221,7 +223,7 @@ static struct memwatch_bpf *open_skeleton(const struct log *log)
 	bool chatty = log && log->level >= 2;
 
 	libbpf_set_print(chatty ? print_libbpf : NULL);
-	options.kernel_log_level = chatty ? 4 : 0; /* the verifier's statistics */
+	options.kernel_log_level = chatty ? 5 : 0; /* the verifier's statistics */
 	return memwatch_bpf__open_opts(&options);
 }
 
@@ -267,6 +269,7 @@ void engine__free(struct engine *engine)
 	attachment__free_all(engine->attachments.items, engine->attachments.count);
 	vec_free(&engine->attachments);
 	levels__close(engine);
+	engine__free_unwind(engine);
 	if (engine->totals)
 		munmap((void *)engine->totals, engine->totals_bytes);
 	if (engine->recent)
@@ -282,7 +285,8 @@ int engine__watch(struct engine *engine, pid_t pid, uint32_t *account, struct er
 	uint32_t key = pid;
 	int err;
 
-	entry.account = __atomic_fetch_add(&engine->skel->data->next_account, 1, __ATOMIC_SEQ_CST);
+	entry.account = entry.space =
+		__atomic_fetch_add(&engine->skel->data->next_account, 1, __ATOMIC_SEQ_CST);
 	err = bpf_map__update_elem(engine->skel->maps.processes, &key, sizeof(key), &entry, sizeof(entry),
 				   BPF_ANY);
 	if (err)

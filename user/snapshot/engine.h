@@ -18,7 +18,7 @@ struct engine_options {
 	bool follow;           /* children of watched processes are watched */
 	bool keep_birth;       /* blocks' ages are asked for */
 	uint64_t max_live;     /* blocks; 0: by the machine's memory, engine__default_max_live() */
-	uint64_t max_stacks;   /* 0: 65536 */
+	uint64_t max_stacks;   /* 0: 262144 */
 	uint64_t ring_size;    /* bytes; 0: 1 MiB */
 };
 

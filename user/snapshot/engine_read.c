@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "memwatch.skel.h"
 #include "snapshot/engine_private.h"
+#include "snapshot/engine_unwind.h"
 
 #define BATCH 4096u
 
@@ -39,12 +40,32 @@ bool engine__total(const struct engine *engine, uint32_t index, struct total *to
 	return true;
 }
 
+struct bpf_map *engine__stacks(const struct engine *engine, unsigned size_class)
+{
+	switch (size_class) {
+	case STACK_CLASS_22:
+		return engine->skel->maps.stacks_22;
+	case STACK_CLASS_54:
+		return engine->skel->maps.stacks_54;
+	case STACK_CLASS_118:
+		return engine->skel->maps.stacks_118;
+	case STACK_CLASS_127:
+		return engine->skel->maps.stacks_127;
+	default:
+		return NULL;
+	}
+}
+
 int engine__stack(const struct engine *engine, const struct stack_key *key, struct stack_value *stack)
 {
-	int err =
-		bpf_map__lookup_elem(engine->skel->maps.stacks, key, sizeof(*key), stack, sizeof(*stack), 0);
+	struct bpf_map *map = engine__stacks(engine, key->size_class);
+	uint32_t bytes = map ? bpf_map__value_size(map) : 0;
+	int err;
 
-	if (!err && stack->nframes > STACK_FRAMES_MAX)
+	if (!map || bytes > sizeof(*stack))
+		return -EPROTO;
+	err = bpf_map__lookup_elem(map, key, sizeof(*key), stack, bytes, 0);
+	if (!err && STACK_VALUE_BYTES((uint32_t)stack->nframes) > bytes)
 		err = -EPROTO;
 	return err;
 }
@@ -229,9 +250,12 @@ static int forget_totals(struct engine *engine, uint32_t account)
 	int err = 0;
 
 	for (uint32_t i = 1; !err && i < count; i++) {
+		struct bpf_map *map;
+
 		if (!engine__total(engine, i, &total) || total.key.account != account)
 			continue;
-		err = bpf_map__delete_elem(engine->skel->maps.stacks, &total.key, sizeof(total.key), 0);
+		map = engine__stacks(engine, total.key.size_class);
+		err = map ? bpf_map__delete_elem(map, &total.key, sizeof(total.key), 0) : -EPROTO;
 		if (err && err != -ENOENT)
 			break;
 		err = bpf_map__update_elem(engine->skel->maps.totals, &i, sizeof(i), &none, sizeof(none),
@@ -248,6 +272,7 @@ int engine__forget_account(struct engine *engine, uint32_t account)
 	int err = forget_recent(engine, account);
 
 	err = err ? err : walk_levels(engine, forget_block, &account);
+	engine__forget_mappings(engine, account);
 	return err ? err : forget_totals(engine, account);
 }
 
@@ -281,5 +306,6 @@ uint64_t engine__kernel_memory(const struct engine *engine)
 	}
 	for (uint32_t level = 0; level < engine->levels.count; level++)
 		bytes += map_memory(engine->levels.fds[level]);
+	bytes += unwind_pool__bytes(&engine->unwind_pool);
 	return bytes;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/vec.h"
-#include "symbolize/vdso.h"
+#include "target/vdso.h"
 
 /* A program that maps and unmaps code all day must not grow us. */
 #define MAX_GONE 4096
@@ -48,7 +48,7 @@ static void open_image(struct place *place, pid_t pid, struct image_cache *image
 
 	if (!(mapping->flags & MAPPING_EXEC))
 		return;
-	if (strcmp(mapping->path, "[vdso]") == 0)
+	if (vdso__is(mapping))
 		err = vdso__open(pid, mapping->start, mapping->end, &place->image, &error);
 	else if (mapping->inode && images)
 		err = image_cache__open(images, pid, mapping, &place->image, &error);

@@ -2,18 +2,24 @@
 #include "target/map_events.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/vec.h"
 
-#define DATA_PAGES 16u /* a power of two */
+/*
+ * A ring holds what comes while somebody is busy with what came before, of all processes of the machine: a
+ * hundred bytes a mapping, five mappings an exec. Powers of two; one page more is what the kernel lets anyone
+ * lock for each CPU (perf_event_mlock_kb is 516).
+ */
+#define RING_BYTES  (512u << 10)
+#define RINGS_BYTES (16u << 20) /* of all CPUs together, where that leaves … */
+#define RING_LEAST  (64u << 10) /* … each this many */
 
 struct cpu_ring {
 	int fd;
@@ -22,24 +28,18 @@ struct cpu_ring {
 
 struct map_events {
 	VEC(struct cpu_ring) rings;
-	size_t page_size;
+	struct map_records records;
+	size_t page_size, ring_bytes;
 };
 
-/* PERF_RECORD_COMM up to the name. */
-struct comm_record {
-	struct perf_event_header header;
-	uint32_t pid, tid;
-};
+static size_t ring_bytes(long cpus)
+{
+	size_t bytes = RING_BYTES;
 
-/* PERF_RECORD_MMAP2 without build ids, up to its file name (perf_event_open(2)). */
-struct mmap2_record {
-	struct perf_event_header header;
-	uint32_t pid, tid;
-	uint64_t addr, len, pgoff;
-	uint32_t maj, min;
-	uint64_t ino, ino_generation;
-	uint32_t prot, flags;
-};
+	while (bytes > RING_LEAST && bytes * cpus > RINGS_BYTES)
+		bytes /= 2;
+	return bytes;
+}
 
 static int open_cpu(struct map_events *events, int cpu)
 {
@@ -52,6 +52,10 @@ static int open_cpu(struct map_events *events, int cpu)
 		.comm = 1,
 		.comm_exec = 1,
 		.exclude_kernel = 1,
+		.sample_id_all = 1, /* each record ends in its time … */
+		.sample_type = PERF_SAMPLE_TIME,
+		.use_clockid = 1, /* … by the clock that the kernel side's events have */
+		.clockid = CLOCK_MONOTONIC,
 		.watermark = 1,
 		.wakeup_watermark = 1,
 	};
@@ -61,7 +65,7 @@ static int open_cpu(struct map_events *events, int cpu)
 	ring.fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (ring.fd < 0)
 		return -errno;
-	ring.page = mmap(NULL, (DATA_PAGES + 1) * events->page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+	ring.page = mmap(NULL, events->page_size + events->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
 			 ring.fd, 0);
 	if (ring.page == MAP_FAILED) {
 		err = -errno;
@@ -69,7 +73,7 @@ static int open_cpu(struct map_events *events, int cpu)
 		return err;
 	}
 	if (vec_push(&events->rings, ring)) {
-		munmap(ring.page, (DATA_PAGES + 1) * events->page_size);
+		munmap(ring.page, events->page_size + events->ring_bytes);
 		close(ring.fd);
 		return -ENOMEM;
 	}
@@ -85,6 +89,7 @@ int map_events__new(struct map_events **made, struct error *error)
 	if (!events)
 		return error__set(error, ENOMEM, "out of memory");
 	events->page_size = sysconf(_SC_PAGESIZE);
+	events->ring_bytes = ring_bytes(cpus);
 	for (long cpu = 0; cpu < cpus; cpu++) {
 		err = open_cpu(events, cpu);
 		if (err == -ENODEV) /* offline */
@@ -108,10 +113,11 @@ void map_events__free(struct map_events *events)
 	if (!events)
 		return;
 	vec_each (ring, &events->rings) {
-		munmap(ring->page, (DATA_PAGES + 1) * events->page_size);
+		munmap(ring->page, events->page_size + events->ring_bytes);
 		close(ring->fd);
 	}
 	vec_free(&events->rings);
+	map_records__free(&events->records);
 	free(events);
 }
 
@@ -125,106 +131,31 @@ int map_events__fd(const struct map_events *events, size_t index)
 	return events->rings.items[index].fd;
 }
 
-/* Copies @size bytes from @position on, around the ring's end. */
-static void copy_out(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
-		     void *to, size_t size)
-{
-	const size_t bytes = DATA_PAGES * events->page_size;
-	const uint8_t *data = (const uint8_t *)ring->page + events->page_size;
-
-	for (size_t i = 0; i < size; i++)
-		((uint8_t *)to)[i] = data[(position + i) % bytes];
-}
-
-/* Executable mappings only are recorded, so that is what they are. */
-static void hand_over_mapping(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
-			      size_t size, map_event_fn *fn, void *context)
-{
-	struct mmap2_record record;
-	struct map_event event = {.type = MAP_EVENT_MAPPED};
-	char path[PATH_MAX + 1];
-	size_t length = size - sizeof(record);
-
-	if (size < sizeof(record))
-		return;
-	copy_out(events, ring, position, &record, sizeof(record));
-	if (length > PATH_MAX)
-		length = PATH_MAX;
-	copy_out(events, ring, position + sizeof(record), path, length);
-	path[length] = '\0';
-	event.pid = record.pid;
-	event.mapping = (struct mapping){
-		.start = record.addr,
-		.end = record.addr + record.len,
-		.offset = record.pgoff,
-		.device = makedev(record.maj, record.min),
-		.inode = record.ino,
-		.flags = MAPPING_READ | MAPPING_EXEC,
-		.path = strcmp(path, "//anon") ? path : "",
-	};
-	if (event.mapping.end > event.mapping.start)
-		fn(&event, context);
-}
-
-static void hand_over_exec(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
-			   size_t size, map_event_fn *fn, void *context)
-{
-	struct map_event event = {.type = MAP_EVENT_EXEC};
-	struct comm_record record;
-
-	if (size < sizeof(record))
-		return;
-	copy_out(events, ring, position, &record, sizeof(record));
-	size -= sizeof(record);
-	if (size > sizeof(event.comm) - 1)
-		size = sizeof(event.comm) - 1;
-	copy_out(events, ring, position + sizeof(record), event.comm, size);
-	for (char *c = event.comm; *c; c++) {
-		if (*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
-	event.pid = record.pid;
-	fn(&event, context);
-}
-
-static void hand_over(const struct map_events *events, const struct cpu_ring *ring, uint64_t position,
-		      const struct perf_event_header *header, map_event_fn *fn, void *context)
-{
-	struct map_event event = {.type = MAP_EVENT_LOST};
-
-	switch (header->type) {
-	case PERF_RECORD_MMAP2:
-		hand_over_mapping(events, ring, position, header->size, fn, context);
-		break;
-	case PERF_RECORD_COMM:
-		if (header->misc & PERF_RECORD_MISC_COMM_EXEC)
-			hand_over_exec(events, ring, position, header->size, fn, context);
-		break;
-	case PERF_RECORD_LOST:
-		fn(&event, context);
-		break;
-	}
-}
-
-static void drain_ring(const struct map_events *events, struct cpu_ring *ring, map_event_fn *fn,
-		       void *context)
+static bool take_ring(struct map_events *events, struct cpu_ring *ring)
 {
 	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE),
 		 tail = ring->page->data_tail;
-	struct perf_event_header header;
 
-	while (head - tail >= sizeof(header)) {
-		copy_out(events, ring, tail, &header, sizeof(header));
-		if (header.size < sizeof(header) || header.size > head - tail)
-			break;
-		hand_over(events, ring, tail, &header, fn, context);
-		tail += header.size;
-	}
+	if (head == tail)
+		return false;
+	map_records__take(&events->records, (const uint8_t *)ring->page + events->page_size,
+			  events->ring_bytes, tail, head);
 	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
+	return true;
 }
 
-void map_events__drain(struct map_events *events, map_event_fn *fn, void *context)
+bool map_events__collect(struct map_events *events)
 {
-	for (size_t i = 0; i < events->rings.count; i++)
-		drain_ring(events, &events->rings.items[i], fn, context);
+	bool came = false;
+
+	vec_each (ring, &events->rings)
+		came |= take_ring(events, ring);
+	if (came)
+		map_records__sort(&events->records);
+	return came;
+}
+
+struct map_records *map_events__records(struct map_events *events)
+{
+	return &events->records;
 }

@@ -7,27 +7,12 @@
 #ifndef MEMWATCH_TARGET_MAP_EVENTS_H
 #define MEMWATCH_TARGET_MAP_EVENTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 #include "base/error.h"
-#include "target/maps.h"
+#include "target/map_records.h"
 
 struct map_events;
-
-enum map_event_type {
-	MAP_EVENT_MAPPED, /* mapping has been made */
-	MAP_EVENT_EXEC,   /* the process has a new, empty address space */
-	MAP_EVENT_LOST,   /* records were lost: any process may have changed */
-};
-
-struct map_event {
-	enum map_event_type type;
-	pid_t pid;              /* as our pid namespace numbers it */
-	struct mapping mapping; /* its path is borrowed */
-	char comm[16];          /* MAP_EVENT_EXEC: the new name, printable */
-};
-
-typedef void map_event_fn(const struct map_event *event, void *context);
 
 /* Opens one event a CPU. Returns 0 or a negative errno. */
 int map_events__new(struct map_events **events, struct error *error);
@@ -37,7 +22,12 @@ void map_events__free(struct map_events *events);
 size_t map_events__count(const struct map_events *events);
 int map_events__fd(const struct map_events *events, size_t index);
 
-/* Hands over what has come, each CPU's records in their order. */
-void map_events__drain(struct map_events *events, map_event_fn *fn, void *context);
+/*
+ * Takes what has come on all CPUs over into the records. Returns whether there was any. A process may move
+ * between CPUs while they are looked at: what it did up to a moment before the call is complete, of what it
+ * did later a part may be missing still.
+ */
+bool map_events__collect(struct map_events *events);
+struct map_records *map_events__records(struct map_events *events);
 
 #endif

@@ -29,6 +29,7 @@ void *bpf_map_lookup_elem(void *map, const void *key);
 long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 flags);
 long bpf_map_delete_elem(void *map, const void *key);
 long bpf_map_push_elem(void *map, const void *value, __u64 flags);
+long bpf_loop(__u32 count, void *callback, void *context, __u64 flags);
 long bpf_map_pop_elem(void *map, void *value);
 long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 flags);
 long bpf_probe_read_user(void *to, __u32 size, const void *address);

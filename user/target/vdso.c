@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include "symbolize/vdso.h"
+#include "target/vdso.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -29,9 +30,25 @@ static ssize_t read_memory(pid_t pid, uint64_t start, void *bytes, size_t size)
 	return got;
 }
 
-int vdso__open(pid_t pid, uint64_t start, uint64_t end, struct image **image, struct error *error)
+bool vdso__is(const struct mapping *mapping)
+{
+	return !mapping->inode && !strcmp(mapping->path, "[vdso]");
+}
+
+int vdso__open_own(struct image **image, struct error *error)
 {
 	const Elf64_Ehdr *own = (const void *)getauxval(AT_SYSINFO_EHDR);
+
+	*image = NULL;
+	if (!own)
+		return error__set(error, ENOENT, "this kernel maps no vDSO");
+	/* The kernel puts the section headers last, so they say how large it is. */
+	return image__from_memory("[vdso]", own, own->e_shoff + (size_t)own->e_shnum * own->e_shentsize,
+				  image, error);
+}
+
+int vdso__open(pid_t pid, uint64_t start, uint64_t end, struct image **image, struct error *error)
+{
 	uint64_t size = end - start;
 	void *bytes;
 	int err;
@@ -44,12 +61,8 @@ int vdso__open(pid_t pid, uint64_t start, uint64_t end, struct image **image, st
 		return error__set(error, ENOMEM, "out of memory");
 	if (read_memory(pid, start, bytes, size) == (ssize_t)size)
 		err = image__from_memory("[vdso]", bytes, size, image, error);
-	else if (own)
-		/* The kernel puts the section headers last, so they say how large it is. */
-		err = image__from_memory(
-			"[vdso]", own, own->e_shoff + (size_t)own->e_shnum * own->e_shentsize, image, error);
 	else
-		err = error__set(error, ENOENT, "this kernel maps no vDSO");
+		err = vdso__open_own(image, error);
 	free(bytes);
 	return err;
 }

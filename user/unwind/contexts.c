@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include "unwind/contexts.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CODE  (1u << 24) /* glibc's is 1.4 MB */
+#define ALIGNMENT 16         /* of functions that are written by hand (ENTRY, sysdeps/x86/sysdep.h) */
+
+static bool is_glibc(const struct image *image)
+{
+	const char *slash = strrchr(image->path, '/'), *name = slash ? slash + 1 : image->path;
+
+	/* Until 2.33 the file was called by the version. */
+	return !strncmp(name, "libc.so.6", 9) || !strncmp(name, "libc-2.", 7);
+}
+
+static uint64_t find_in(const uint8_t *code, size_t size, uint64_t vaddr)
+{
+	/* mov %rbx,%rsp; mov (%rsp),%rdi; test %rdi,%rdi: sysdeps/unix/sysv/linux/x86_64/__start_context.S */
+	static const uint8_t start[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff};
+	static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};
+	const uint8_t *found = memmem(code, size, start, sizeof(start));
+
+	if (!found)
+		return 0;
+	if (found - code >= (ptrdiff_t)sizeof(endbr64) &&
+	    !memcmp(found - sizeof(endbr64), endbr64, sizeof(endbr64)))
+		found -= sizeof(endbr64);
+	vaddr += (uint64_t)(found - code);
+	return vaddr % ALIGNMENT ? 0 : vaddr;
+}
+
+uint64_t contexts__find_start(const struct image *image)
+{
+	uint64_t found = 0;
+
+	if (!is_glibc(image))
+		return 0;
+	for (size_t i = 0; !found && i < image->segment_count; i++) {
+		const struct image_segment *segment = &image->segments[i];
+		uint8_t *code;
+		ssize_t got;
+
+		if (!segment->executable || segment->file_size > MAX_CODE)
+			continue;
+		code = malloc(segment->file_size);
+		if (!code)
+			return 0;
+		got = image__read(image, segment->vaddr, code, segment->file_size);
+		if (got > 0)
+			found = find_in(code, (size_t)got, segment->vaddr);
+		free(code);
+	}
+	return found;
+}
