@@ -4,7 +4,9 @@
  *
  *	floor   empty programs on memwatch's sites, attached as memwatch attaches: what the kernel alone costs
  *	usual   what leak tools on uprobes do: separate entry and return programs at the symbols' own
- *addresses, the size kept by thread from entry to return, blocks by address, sums by stack
+ *		addresses, the size kept by thread from entry to return, blocks by address, sums by stack
+ *	pointers	the floor, where free also walks the stack by frame pointers
+ *	kernel	the same by bpf_get_stack
  *
  * The loader sets the floor programs' expected attach type.
  */
@@ -13,6 +15,8 @@
 #include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define FRAMES_MAX 127
 
 /* struct pt_regs: arch/x86/include/uapi/asm/ptrace.h, x86-64 */
 struct registers {
@@ -61,6 +65,16 @@ struct {
 	__uint(value_size, 127 * sizeof(__u64));
 } stacks SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64[FRAMES_MAX]);
+} scratch SEC(".maps");
+
+/* Of the walks so far, which one thread makes. */
+__u64 walks, frames;
+
 /* A session program's 0 asks for the function's return, 1 does without. */
 SEC("?uprobe")
 int floor_with_return(void *ctx __attribute__((unused)))
@@ -71,6 +85,44 @@ int floor_with_return(void *ctx __attribute__((unused)))
 SEC("?uprobe")
 int floor_entry_only(void *ctx __attribute__((unused)))
 {
+	return 1;
+}
+
+/* free has not set up a frame: its caller's frame pointer is the first, and the caller itself is not seen. */
+SEC("?uprobe")
+int walk_pointers(struct registers *ctx)
+{
+	__u64 pair[2], fp = ctx->rbp, *ips;
+	__u32 zero = 0, i;
+
+	ips = bpf_map_lookup_elem(&scratch, &zero);
+	if (!ips)
+		return 1;
+	for (i = 0; i < FRAMES_MAX; i++) {
+		if (bpf_probe_read_user(pair, sizeof(pair), (void *)fp))
+			break;
+		ips[i] = pair[1];
+		if (pair[0] <= fp)
+			break;
+		fp = pair[0];
+	}
+	walks++;
+	frames += i;
+	return 1;
+}
+
+SEC("?uprobe")
+int walk_kernel(struct registers *ctx)
+{
+	__u32 zero = 0;
+	__u64 *ips = bpf_map_lookup_elem(&scratch, &zero);
+	long bytes;
+
+	if (!ips)
+		return 1;
+	bytes = bpf_get_stack(ctx, ips, FRAMES_MAX * sizeof(*ips), BPF_F_USER_STACK);
+	walks++;
+	frames += bytes > 0 ? bytes / sizeof(*ips) : 0;
 	return 1;
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * usage: rivals floor|usual PID FILE
+ * usage: rivals floor|usual|pointers|kernel PID FILE
  *
  * Puts the probes of rivals.bpf.c on malloc and free of FILE, the library that process PID has mapped; prints
- * a line about where, and takes them out at the end of its input.
+ * a line about where, and takes them out at the end of its input. Each line of input is answered with "WALKS
+ * FRAMES": how many stacks have been walked since the line before, and their frames.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -70,15 +71,16 @@ static void session_link(struct bpf_program *program, const struct image *image,
 		errx(1, "cannot probe %s: %s", site->symbol, strerror(-fd));
 }
 
-static void attach_floor(struct rivals_bpf *skel, const struct image *image, struct pair_sites pair,
-			 pid_t pid)
+/* The floor's malloc, and free with a program that may do more. */
+static void attach_floor(struct rivals_bpf *skel, struct bpf_program *on_free, const char *how,
+			 const struct image *image, struct pair_sites pair, pid_t pid)
 {
 	use(skel->progs.floor_with_return, UPROBE_ATTACH_SESSION);
-	use(skel->progs.floor_entry_only, UPROBE_ATTACH_SESSION);
+	use(on_free, UPROBE_ATTACH_SESSION);
 	load(skel);
 	session_link(skel->progs.floor_with_return, image, pair.malloc_site, pid);
-	session_link(skel->progs.floor_entry_only, image, pair.free_site, pid);
-	printf("floor: malloc+%u %s, free+%u %s\n", pair.malloc_site->offset,
+	session_link(on_free, image, pair.free_site, pid);
+	printf("%s: malloc+%u %s, free+%u %s\n", how, pair.malloc_site->offset,
 	       site_cost__name(pair.malloc_site->cost), pair.free_site->offset,
 	       site_cost__name(pair.free_site->cost));
 }
@@ -118,6 +120,35 @@ static void attach_usual(struct rivals_bpf *skel, const struct image *image, str
 	       cost_of_first(image, pair.free_site));
 }
 
+static int attach(struct rivals_bpf *skel, const char *how, const struct image *image, struct pair_sites pair,
+		  pid_t pid)
+{
+	if (!strcmp(how, "floor"))
+		attach_floor(skel, skel->progs.floor_entry_only, how, image, pair, pid);
+	else if (!strcmp(how, "pointers"))
+		attach_floor(skel, skel->progs.walk_pointers, how, image, pair, pid);
+	else if (!strcmp(how, "kernel"))
+		attach_floor(skel, skel->progs.walk_kernel, how, image, pair, pid);
+	else if (!strcmp(how, "usual"))
+		attach_usual(skel, image, pair, pid);
+	else
+		return -EINVAL;
+	fflush(stdout);
+	return 0;
+}
+
+static void answer(struct rivals_bpf *skel)
+{
+	char line[16];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		printf("%llu %llu\n", (unsigned long long)skel->bss->walks,
+		       (unsigned long long)skel->bss->frames);
+		fflush(stdout);
+		skel->bss->walks = skel->bss->frames = 0;
+	}
+}
+
 /* Links are not kept: the end of the process takes the probes out. */
 int main(int argc, char **argv)
 {
@@ -125,24 +156,17 @@ int main(int argc, char **argv)
 	struct sites sites = {0};
 	struct image *image = NULL;
 	struct rivals_bpf *skel;
-	struct pair_sites pair;
-	char byte;
 	int pid;
 
-	if (argc != 4 || (strcmp(argv[1], "floor") && strcmp(argv[1], "usual")) || (pid = atoi(argv[2])) <= 0)
-		errx(2, "usage: rivals floor|usual PID FILE");
+	if (argc != 4 || (pid = atoi(argv[2])) <= 0)
+		errx(2, "usage: rivals floor|usual|pointers|kernel PID FILE");
 	if (image__open(argv[3], &image, &error) || sites__find(image, 1u << DOMAIN_HEAP, &sites, &error))
 		errx(1, "%s", error.text);
-	pair = find_pair(&sites, argv[3]);
 	skel = rivals_bpf__open();
 	if (!skel)
 		errx(1, "libbpf: %s", strerror(errno));
-	if (!strcmp(argv[1], "floor"))
-		attach_floor(skel, image, pair, pid);
-	else
-		attach_usual(skel, image, pair, pid);
-	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) > 0)
-		;
+	if (attach(skel, argv[1], image, find_pair(&sites, argv[3]), pid))
+		errx(2, "no way called %s", argv[1]);
+	answer(skel);
 	return 0;
 }

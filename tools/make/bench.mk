@@ -2,9 +2,10 @@
 # What watching costs, as ratios of one run. `make bench BENCH="pair threads"` runs a part.
 # Needs root; docs/bench.md says what the rows mean. A missed target is only printed; a benchmark that cannot run fails.
 
-BENCH     ?= pair threads attach footprint
+BENCH     ?= pair threads unwind attach footprint
 BENCH_OUT := $(OUT)/bench
-BENCH_PROGRAMS := $(BENCH_OUT)/pair $(BENCH_OUT)/rivals $(BENCH_OUT)/libraries $(BENCH_OUT)/stacks
+BENCH_PROGRAMS := $(BENCH_OUT)/pair $(BENCH_OUT)/rivals $(BENCH_OUT)/libraries $(BENCH_OUT)/stacks \
+		$(BENCH_OUT)/unwind-tables $(BENCH_OUT)/unwind-pointers
 
 .PHONY: bench bench-programs
 bench: all bench-programs
@@ -33,5 +34,16 @@ $(BENCH_OUT)/pair $(BENCH_OUT)/libraries $(BENCH_OUT)/stacks: $(BENCH_OUT)/%: to
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(WARNINGS) -O2 -g -fno-builtin $(BENCH_EXTRA) $< -o $@ -ldl
+
+# One program for unwind tables and for frame pointers. Calls are calls, and no debug information
+# tells of inlined functions: a stack has the depth that was asked for, in a report, too.
+$(BENCH_OUT)/unwind-tables: BENCH_EXTRA := -fomit-frame-pointer
+$(BENCH_OUT)/unwind-pointers: BENCH_EXTRA := -fno-omit-frame-pointer
+
+$(BENCH_OUT)/unwind-%: tools/bench/unwind.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(WARNINGS) -O2 -fno-builtin -fno-optimize-sibling-calls $(BENCH_EXTRA) \
+		$< -o $@
 
 -include $(BENCH_OUT)/rivals.bpf.d
