@@ -104,6 +104,40 @@ static void order(void **state)
 	free(report);
 }
 
+/* A function that is inlined into itself is told from one that calls itself. */
+static void inlined(void **state)
+{
+	const struct made_frame real = {"sum", "tree.c", 7, "/bin/app", 0x200, LOCATION_NATIVE, false, false};
+	static const bool expected[] = {true, true, false, false, false};
+	struct made_frame into = real;
+	struct profile *profile = profile__new();
+	struct report_info info = made_info(GROUP_TRACEBACK);
+	struct view view;
+	yajl_val tree, frames;
+	size_t length;
+	char *report;
+
+	(void)state;
+	into.inlined = true;
+	made_sample(profile, "heap", "", FRAMES(real, into, into, real, MADE_MAIN), VALUES(1, 1, 1, 1));
+	assert_int_equal(
+		view__build(&view, profile, NULL, &(struct view_options){.group_by = GROUP_TRACEBACK}), 0);
+	report = made_report(&view, &info, NULL, NULL, &length);
+	tree = parsed(report, length);
+	frames = at(YAJL_GET_ARRAY(at(tree, "stats"))->values[0], "traceback");
+	assert_int_equal(YAJL_GET_ARRAY(frames)->len, 5);
+	for (size_t i = 0; i < 5; i++) {
+		yajl_val mark = at(YAJL_GET_ARRAY(frames)->values[i], "inlined");
+
+		assert_int_equal(mark != NULL, expected[i]);
+		assert_true(!mark || YAJL_IS_TRUE(mark));
+	}
+	yajl_tree_free(tree);
+	free(report);
+	view__free(&view);
+	profile__free(profile);
+}
+
 static void hostile_names(void **state)
 {
 	struct profile *profile = profile__new();
@@ -153,7 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden),        cmocka_unit_test(everything), cmocka_unit_test(order),
-		cmocka_unit_test(hostile_names), cmocka_unit_test(empty),
+		cmocka_unit_test(hostile_names), cmocka_unit_test(empty),      cmocka_unit_test(inlined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

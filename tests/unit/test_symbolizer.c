@@ -187,6 +187,82 @@ static void embedded_symbols(void **state)
 	end(&fixture);
 }
 
+/*
+ * Functions that stand on one another: started is returned to with padding before it, as glibc's
+ * __start_context; after_call lies behind a function without a symbol that ends in a call; after_sized behind
+ * one with.
+ */
+static const char assembled[] = "	.text\n"
+				"	.p2align 4\n	nop\n	ret\n"
+				"	.p2align 4\n"
+				"	.globl started\n	.type started, @function\n"
+				"started:\n	nop\n	ret\n	.size started, .-started\n"
+				"	.p2align 4\n"
+				"	call abort@plt\n"
+				"	.globl after_call\n	.type after_call, @function\n"
+				"after_call:\n	ret\n	.size after_call, .-after_call\n"
+				"	.p2align 4\n"
+				"	call *abort@GOTPCREL(%rip)\n"
+				"	.globl after_far\n	.type after_far, @function\n"
+				"after_far:\n	ret\n	.size after_far, .-after_far\n"
+				"	.globl after_sized\n	.type after_sized, @function\n"
+				"after_sized:\n	nop\n	ret\n	.size after_sized, .-after_sized\n"
+				"	.section .note.GNU-stack,\"\",@progbits\n";
+
+static void starts_of_functions(void **state)
+{
+	static const struct {
+		const char *symbol;
+		int64_t after;
+		bool is_return;
+		const char *function;
+	} cases[] = {
+		{"started", 0, true, "started"},
+		{"started", 0, false, "started"},
+		{"started", 1, true, "started"},
+		{"started", 2, true, "started"},
+		{"started", 3, true, ""},
+		{"started", -1, true, ""},
+		{"started", -1, false, ""},
+		{"after_call", 0, true, ""},
+		{"after_call", 0, false, "after_call"},
+		{"after_call", 1, true, "after_call"},
+		{"after_far", 0, true, ""},
+		{"after_far", 0, false, "after_far"},
+		{"after_sized", 0, true, "after_far"},
+		{"after_sized", 0, false, "after_sized"},
+	};
+	static const char *const debug[] = {"", "-g"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(debug) / sizeof(debug[0]); i++) {
+		char preparation[256];
+		struct fixture fixture;
+		uint64_t base;
+
+		snprintf(preparation, sizeof(preparation),
+			 "printf '%%s' \"$ASSEMBLED\" > a.s && gcc -c %s a.s && gcc -O1 -g w.c a.o -o w",
+			 debug[i]);
+		assert_int_equal(setenv("ASSEMBLED", assembled, 1), 0);
+		begin(&fixture, preparation);
+		base = fixture.child.address -
+		       symbol_space__resolve(fixture.space, fixture.child.address, true)->module_offset;
+		for (size_t j = 0; j < sizeof(cases) / sizeof(cases[0]); j++) {
+			const struct symbol *symbol;
+			char command[128];
+			uint64_t vaddr;
+
+			snprintf(command, sizeof(command), "nm \"$DIR/w\" | grep ' T %s$'", cases[j].symbol);
+			vaddr = ask_address(command) + (uint64_t)cases[j].after;
+			symbol = symbol_space__resolve(fixture.space, base + vaddr, cases[j].is_return);
+			assert_int_equal(symbol->module_offset, vaddr);
+			assert_string_equal(symbol->lines[symbol->line_count - 1].function,
+					    cases[j].function);
+		}
+		end(&fixture);
+	}
+}
+
 static void vdso(void **state)
 {
 	struct symbolizer *symbolizer = symbolizer__new(NULL, NULL);
@@ -268,6 +344,7 @@ int main(void)
 		cmocka_unit_test(stripped),
 		cmocka_unit_test(separate_debug_file),
 		cmocka_unit_test(embedded_symbols),
+		cmocka_unit_test(starts_of_functions),
 		cmocka_unit_test(vdso),
 		cmocka_unit_test(changing_mappings),
 	};

@@ -88,6 +88,50 @@ static void traceback(void **state)
 	      &(struct report_style){.frames = 2, .quiet = true});
 }
 
+/* Runs of one line, outermost frames last: four and more are printed as three and a number. */
+static void recursion(void **state)
+{
+	const struct made_frame sum = {"sum", "tree.c", 7, "/bin/app", 0x200, LOCATION_NATIVE, false, false};
+	struct made_frame inlined = sum, other = sum, bare = MADE_BARE(0x1234), moved = MADE_BARE(0x1238);
+	struct made_frame frames[41] = {{"leaf", "tree.c", 3, "/bin/app", 0x210, LOCATION_NATIVE, 0, 0}};
+	struct report_info info = made_info(GROUP_TRACEBACK);
+	struct profile *profile = profile__new();
+	struct view view;
+	size_t length, count = 1;
+	char *report;
+
+	(void)state;
+	inlined.inlined = true;
+	other.line = 8;
+	for (int i = 0; i < 4; i++) /* sixteen of four real frames */
+		for (int j = 0; j < 4; j++)
+			frames[count++] = j ? inlined : sum;
+	for (int i = 0; i < 4; i++)
+		frames[count++] = other;
+	for (int i = 0; i < 3; i++)
+		frames[count++] = sum;
+	frames[count++] = other;
+	for (int i = 0; i < 5; i++)
+		frames[count++] = bare;
+	for (int i = 0; i < 3; i++)
+		frames[count++] = moved;
+	for (int i = 0; i < 6; i++)
+		frames[count++] = (struct made_frame)MADE_LIB(0x4f10);
+	assert_true(count < sizeof(frames) / sizeof(frames[0]));
+	made_sample(profile, "heap", "", frames, VALUES(4096, 1, 4096, 1));
+	assert_int_equal(
+		view__build(&view, profile, NULL, &(struct view_options){.group_by = GROUP_TRACEBACK}), 0);
+	assert_int_equal(view.tracebacks.items[0].count, count);
+	report = made_report(&view, &info, &(struct report_style){.most_recent_last = true}, NULL, &length);
+	golden_check("text-recursion.txt", report, length);
+	free(report);
+	report = made_report(&view, &info, &(struct report_style){.quiet = true}, NULL, &length);
+	golden_check("text-recursion-first.txt", report, length);
+	free(report);
+	view__free(&view);
+	profile__free(profile);
+}
+
 static void other_groups(void **state)
 {
 	(void)state;
@@ -225,10 +269,11 @@ static void output_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lineno),       cmocka_unit_test(traceback),
-		cmocka_unit_test(other_groups), cmocka_unit_test(terminal),
-		cmocka_unit_test(nothing),      cmocka_unit_test(hostile_names),
-		cmocka_unit_test(shortening),   cmocka_unit_test(output_errors),
+		cmocka_unit_test(lineno),        cmocka_unit_test(traceback),
+		cmocka_unit_test(recursion),     cmocka_unit_test(other_groups),
+		cmocka_unit_test(terminal),      cmocka_unit_test(nothing),
+		cmocka_unit_test(hostile_names), cmocka_unit_test(shortening),
+		cmocka_unit_test(output_errors),
 	};
 
 	setenv("TZ", "UTC", 1);

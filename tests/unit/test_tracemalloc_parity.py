@@ -3,6 +3,7 @@
 import os
 import random
 import subprocess
+import traceback
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +15,8 @@ FILES = ["app.py", "/srv/app/app.py", "/srv/app/models.py", "/usr/lib/python3/js
 PATTERNS = ["*.py", "/srv/*", "*app*", "?b.py", "[ab]*", "[!a]*", "*\\*", "*[[]1]*", "b.py", "none", "*", "*.c",
             "/srv/app/?odels.py"]
 SIZES = [0, 1, 7, 100, 1023, 1024, 10239, 10240, 10241, 102399, 102400, 1 << 20, 10 << 20, (1 << 30) + 7, 1 << 45]
+
+REPEATED = "[Previous line repeated "
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +46,14 @@ class Case:
         self.alike = rng.random() < 0.25  # many equal statistics: their names decide
         files = rng.sample(FILES, rng.randint(1, len(FILES)))
         lines = rng.randint(1, 5)
-        self.frames = rng.choice([0, 1, 2, 3]) if group == "traceback" else 0
+        self.frames = rng.choice([0, 1, 2, 3, 8]) if group == "traceback" else 0
         self.samples = []
         for _ in range(rng.randint(0, 40)):
-            traceback = tuple((rng.choice(files), rng.randint(1, lines)) for _ in range(rng.randint(1, 6)))
-            self.samples.append((traceback, self.blocks(rng), self.blocks(rng)))
+            trace = [(rng.choice(files), rng.randint(1, lines)) for _ in range(rng.randint(1, 6))]
+            if rng.random() < 0.25:  # recursion
+                at = rng.randrange(len(trace))
+                trace[at:at] = [trace[at]] * rng.randint(1, 8)
+            self.samples.append((tuple(trace), self.blocks(rng), self.blocks(rng)))
         self.include = rng.sample(PATTERNS, rng.randint(0, 2)) if filters else []
         self.exclude = rng.sample(PATTERNS, rng.randint(0, 2)) if filters else []
         self.all_frames = filters and rng.random() < 0.5
@@ -104,7 +110,7 @@ class Case:
                 text = str(stat.traceback[-1]) + text[len(str(stat.traceback)):]
             lines.append(text)
             if self.group == "traceback":
-                lines += stat.traceback.format(most_recent_first=self.recent_first)
+                lines += self.formatted(stat.traceback)
         hidden = [stat for stat in stats if stat not in shown]
         if hidden:
             lines.append(f"… and {len(hidden)} more: {self.summed(hidden)}")
@@ -114,6 +120,15 @@ class Case:
         then = [trace.size for trace in old.traces]
         total = tracemalloc.StatisticDiff("", sum(now), sum(now) - sum(then), len(now), len(now) - len(then))
         lines.append(f"Total: {self.summed([total])}; process ended")
+        return lines
+
+    def formatted(self, trace):
+        """As tracemalloc formats it, but runs of one line as the traceback module does, of the same Python."""
+        plain = trace.format(most_recent_first=self.recent_first)
+        frames = reversed(trace) if self.recent_first else trace
+        summary = traceback.StackSummary.from_list([(frame.filename, frame.lineno, "f", "") for frame in frames])
+        lines = "".join(summary.format()).replace(", in f\n", "\n").splitlines()
+        assert any(REPEATED in line for line in lines) or lines == plain
         return lines
 
     @staticmethod
@@ -165,3 +180,5 @@ def test_the_cases_have_something_to_say(driver):
             for case in cases]
     assert sum(len(key) != len(set(key)) for key in keys) > 20
     assert sum(any(key[1:4:2] == (0, 0) for key in case) for case in keys) > 20
+    repeated = [line for _ in range(300) for line in Case(rng, "traceback").expected() if REPEATED in line]
+    assert {"  [Previous line repeated 1 more time]", "  [Previous line repeated 2 more times]"} <= set(repeated)

@@ -187,6 +187,7 @@ struct view_frame frames__full(const struct frames *frames, uint32_t frame)
 		.module_offset = location->module_offset,
 		.kind = location->kind,
 		.allocator = line->flags & LOCATION_ALLOCATOR,
+		.inlined = frame < last_line(profile, frames->locations[frame]),
 	};
 }
 

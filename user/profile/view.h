@@ -61,6 +61,7 @@ struct view_frame {
 	uint64_t module_offset; /* names the frame together with module where function or file is unknown */
 	uint32_t kind;          /* enum location_kind */
 	bool allocator;
+	bool inlined; /* into the next frame of its traceback: both have one module_offset */
 };
 
 struct stat_values {

@@ -101,6 +101,12 @@ static void put_key(struct writer *writer, const char *key, const char *text)
 	put_string(writer, text);
 }
 
+static void put_true(struct writer *writer, const char *key)
+{
+	put_string(writer, key);
+	check(writer, yajl_gen_bool(writer->json, 1));
+}
+
 static void put_key_name(struct writer *writer, const char *key, const char *name)
 {
 	put_string(writer, key);
@@ -172,6 +178,8 @@ static void put_traceback(struct writer *writer, const struct view *view, const 
 		put_key_name(writer, "module", frame->module);
 		put_key(writer, "kind", kind_name(frame->kind));
 		put_unsigned(writer, "module_offset", frame->module_offset);
+		if (frame->inlined)
+			put_true(writer, "inlined");
 		close_map(writer);
 	}
 	close_array(writer);

@@ -8,6 +8,8 @@
 
 /* A name is not shortened below this: the line is then longer than the terminal is wide. */
 #define NAME_COLUMNS_MIN 16
+/* Recursion repeats a line: so many of them are printed, then how often it comes again. */
+#define LINES_OF_RUN 3
 
 /* What every part of the table needs. */
 struct table {
@@ -111,13 +113,50 @@ done:
 	return err;
 }
 
+/* Whether two frames are printed alike (report__frame). */
+static bool is_same_line(const struct view_frame *a, const struct view_frame *b)
+{
+	if (strcmp(a->file, b->file) != 0 || strcmp(a->function, b->function) != 0)
+		return false;
+	if (*a->file)
+		return a->line == b->line;
+	return a->module_offset == b->module_offset && strcmp(a->module, b->module) == 0;
+}
+
+/* In CPython's words (Lib/traceback.py, StackSummary.format). */
+static void put_repeated(const struct table *table, size_t run)
+{
+	if (run > LINES_OF_RUN)
+		fprintf(table->out, "  [Previous line repeated %zu more time%s]\n", run - LINES_OF_RUN,
+			run - LINES_OF_RUN > 1 ? "s" : "");
+}
+
+static int put_frames(const struct table *table, const struct view_frame *frames, size_t count)
+{
+	const struct view_frame *frame, *before = NULL;
+	size_t run = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++, before = frame) {
+		frame = &frames[table->style->most_recent_last ? count - 1 - i : i];
+		if (before && !is_same_line(before, frame)) {
+			put_repeated(table, run);
+			run = 0;
+		}
+		if (++run <= LINES_OF_RUN)
+			err = put_frame(table, frame);
+	}
+	put_repeated(table, run);
+	return err;
+}
+
 static int put_traceback(const struct table *table, const struct statistic *stat)
 {
 	const struct view_traceback *traceback = &table->view->tracebacks.items[stat->traceback];
 	const struct view_frame *frames = table->view->frames.items + traceback->first;
 	bool last = table->style->most_recent_last, truncated = traceback->truncated;
 	size_t count = traceback->count;
-	int err = 0;
+	int err;
 
 	if (table->style->frames && count > table->style->frames) {
 		count = table->style->frames;
@@ -125,8 +164,7 @@ static int put_traceback(const struct table *table, const struct statistic *stat
 	}
 	if (truncated && last)
 		fputs("  … outer frames not shown\n", table->out);
-	for (size_t i = 0; i < count && !err; i++)
-		err = put_frame(table, &frames[last ? count - 1 - i : i]);
+	err = put_frames(table, frames, count);
 	if (truncated && !last)
 		fputs("  … outer frames not shown\n", table->out);
 	return err;

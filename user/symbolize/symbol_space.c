@@ -103,6 +103,36 @@ int symbol_space__update(struct symbol_space *space, struct error *error)
 	return err;
 }
 
+/* Whether a call ends at @vaddr: call rel32, or call *(%rip) as of -fno-plt. */
+static bool is_after_call(const struct image *image, uint64_t vaddr)
+{
+	uint8_t code[6];
+
+	if (image__read(image, vaddr - sizeof(code), code, sizeof(code)) != (ssize_t)sizeof(code))
+		return false;
+	return code[1] == 0xe8 || (code[0] == 0xff && code[1] == 0x15);
+}
+
+/*
+ * Some return addresses were made by hand, and what they return to was never called from: the start of a
+ * function (glibc's __start_context, below a coroutine), with padding before it. Not so where the code before
+ * it is a call: a function without a name that ends in one, such as to abort, may lie there.
+ */
+static void describe_start(struct symbol_space *space, struct module *module, uint64_t vaddr,
+			   struct symbol *symbol)
+{
+	const struct symbol_line *lines;
+	size_t count;
+
+	if (is_after_call(module__image(module), vaddr))
+		return;
+	lines = symbolizer__resolve(space->symbolizer, module, vaddr, &count);
+	if (!lines[count - 1].function[0])
+		return;
+	symbol->lines = lines;
+	symbol->line_count = count;
+}
+
 static void describe_file(struct symbol_space *space, const struct place *place, uint64_t lookup,
 			  struct symbol *symbol)
 {
@@ -118,6 +148,8 @@ static void describe_file(struct symbol_space *space, const struct place *place,
 		return;
 	symbol->build_id = module__build_id(module);
 	symbol->lines = symbolizer__resolve(space->symbolizer, module, vaddr, &symbol->line_count);
+	if (lookup != symbol->address && !symbol->lines[symbol->line_count - 1].function[0])
+		describe_start(space, module, vaddr + 1, symbol);
 }
 
 static void describe_jit(struct symbol_space *space, uint64_t lookup, struct cached *entry)

@@ -72,8 +72,9 @@ int symbol_space__update_from(struct symbol_space *space, const struct maps *map
 
 /*
  * Resolves @address. @is_return: it is a return address, so the line is that of the call before it (looked up
- * at address − 1). Never fails: what is not known is module+offset, or the bare address. The result lives
- * until the space is freed; the same address gives the same pointer until the mapping behind it changes.
+ * at address − 1; where no function is there but one starts at the address, it is that one). Never fails:
+ * what is not known is module+offset, or the bare address. The result lives until the space is freed; the
+ * same address gives the same pointer until the mapping behind it changes.
  */
 const struct symbol *symbol_space__resolve(struct symbol_space *space, uint64_t address, bool is_return);
 
