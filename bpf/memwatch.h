@@ -76,9 +76,8 @@ struct walk {
 #define WINDOW_WORDS 64
 #define NO_WINDOW    (1ULL << 63) /* far from every user address */
 
-/* What unwind__rule finds: the rule, and these. 0: the address is in no mapping that is known. */
+/* What unwind__search finds: the rule, and this. 0: the address is in no mapping that is known. */
 #define RULE_MAPPING (1ULL << 63)
-#define RULE_IMAGE   (1ULL << 62) /* the mapping's file has a table */
 
 /*
  * A thread's state. Uprobe programs are preemptible, so a per-CPU buffer could be overwritten by another

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A stack, frame by frame: from a frame's registers to its caller's, by the row of the unwind table that holds
- * its code, or by the frame pointer where a file has no row for it. unwind_rules.bpf.c finds the rows.
+ * A stack, frame by frame: from a frame's registers to its caller's, by the row of the unwind table that
+ * holds its code, or by the frame pointer where a file has no row for it. unwind_rules.bpf.c finds the rows.
  */
 #include "memwatch.h"
 
@@ -16,8 +16,8 @@
 #define UCONTEXT_RIP 168
 
 /*
- * The word at @address. Stacks are read by windows, since a read of 512 bytes costs hardly more than one of 8;
- * where not all of a window is to be had, the word is read alone.
+ * The word at @address. Stacks are read by windows, since a read of 512 bytes costs hardly more than one of
+ * 8; where not all of a window is to be had, the word is read alone.
  */
 static __always_inline int read_word(struct thread *thread, __u64 address, __u64 *word)
 {
@@ -88,7 +88,8 @@ static __always_inline __u64 find_cfa(struct thread *thread, __u32 rule)
 	case UNWIND_RBP:
 		return walk->fp + offset;
 	case UNWIND_RBX:
-		word = walk->bx_place == IN_REGISTER ? thread->begin.bx : saved_register(thread, walk->bx_place);
+		word = walk->bx_place == IN_REGISTER ? thread->begin.bx
+						     : saved_register(thread, walk->bx_place);
 		return word ? word + offset : 0;
 	case UNWIND_R10:
 		word = saved_register(thread, walk->r10_place);
@@ -101,7 +102,7 @@ static __always_inline __u64 find_cfa(struct thread *thread, __u32 rule)
 		word = word_at(thread, walk->sp, offset);
 		return word ? word + 8 : 0;
 	case UNWIND_PLT:
-		return walk->sp + offset + ((walk->ip & 15) >= 11 ? 8 : 0);
+		return walk->sp + offset + ((walk->ip & 15) >= UNWIND_PUSHED_AT(rule) ? 8 : 0);
 	default:
 		walk->flags |= STACK_UNSUPPORTED;
 		return 0;
@@ -167,7 +168,7 @@ static __always_inline int step_realigned(struct thread *thread, __u32 rule)
 static __always_inline int step_by_row(struct thread *thread, __u32 rule)
 {
 	struct walk *walk = &thread->walk;
-	__u32 rbx_at = UNWIND_RBX_AT(rule);
+	__u32 rbx_at = UNWIND_CFA(rule) == UNWIND_PLT ? 0 : UNWIND_RBX_AT(rule);
 	__u64 cfa = find_cfa(thread, rule);
 	int goes_on = step_to(thread, cfa, UNWIND_RBP_AT(rule));
 
@@ -188,7 +189,12 @@ static __always_inline int step_by_pointer(struct thread *thread)
 		walk->flags |= STACK_NO_RULE;
 		return 0;
 	}
-	return step_to(thread, walk->fp + 16, 1);
+	if (step_to(thread, walk->fp + 16, 1))
+		return 1;
+	/* 0 for a return address is no end of a stack: rbp may have pointed at anything. */
+	if (walk->flags & STACK_COMPLETE)
+		walk->flags ^= STACK_COMPLETE | STACK_NO_RULE;
+	return 0;
 }
 
 /* From what was found lately, or by search. */
@@ -216,12 +222,6 @@ static __always_inline int step(struct thread *thread)
 	case UNWIND_NONE:
 		if (!found) {
 			thread->walk.flags |= STACK_NO_MAPPING;
-			return 0;
-		}
-		/* Code without a row in a file with rows, and no frame pointer (psABI 3.4.1): where a process
-		 * begins. */
-		if (found & RULE_IMAGE && !thread->walk.fp) {
-			thread->walk.flags |= STACK_COMPLETE;
 			return 0;
 		}
 		return step_by_pointer(thread);

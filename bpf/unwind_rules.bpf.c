@@ -133,7 +133,7 @@ __noinline __u64 unwind__search(struct thread *thread, __u64 address)
 	mapping = space ? find_mapping(space, address) : NULL;
 	if (!mapping)
 		return 0;
-	found = RULE_MAPPING | (mapping->image ? RULE_IMAGE : 0);
+	found = RULE_MAPPING;
 	if (mapping->image)
 		found |= find_row(mapping->image, mapping->pc + (__u32)(address - mapping->start));
 	thread->walk.generation = space->generation;

@@ -54,7 +54,7 @@ static void equal_to_gdbs(void **state)
 /* What the kernel side finds at an address is what the table says. */
 static void assert_rule(const struct recorded_image *image, __u32 pc)
 {
-	__u64 start = 0x10000000, found, wanted = RULE_MAPPING | RULE_IMAGE;
+	__u64 start = 0x10000000, found, wanted = RULE_MAPPING;
 	const struct unwind_row *row = unwind_table__find(&image->table, image->table.base + pc);
 	struct recording recording = {.space = {.count = 1}};
 

@@ -286,7 +286,7 @@ static void poison(__u64 second)
 
 static void of_another_generation(void **state)
 {
-	const __u64 wrong = RULE_MAPPING | RULE_IMAGE | UNWIND_RULE(UNWIND_UNSUPPORTED, 0, 0, 0);
+	const __u64 wrong = RULE_MAPPING | UNWIND_RULE(UNWIND_UNSUPPORTED, 0, 0, 0);
 
 	(void)state;
 	vec_each (recording, &recordings.all) {
@@ -342,7 +342,7 @@ static void of_no_generation(void **state)
 		__u64 tag = UNWIND_RULE_TAG(recording->frames.items[i].pc - 1, 0);
 		struct unwind_cached *cached = unwind__cached(tag);
 
-		cached->second = RULE_MAPPING | RULE_IMAGE | UNWIND_UNSUPPORTED;
+		cached->second = RULE_MAPPING | UNWIND_UNSUPPORTED;
 		cached->first = tag ^ UNWIND_RULE_CHECK(cached->second);
 	}
 	assert_true(is_equal(walk(recording, 0), &truth));
@@ -371,7 +371,7 @@ static void torn(void **state)
 			if (copy[i].second)
 				seconds[kinds++] = copy[i].second;
 		}
-		seconds[kinds++] = RULE_MAPPING | RULE_IMAGE | UNWIND_UNSUPPORTED;
+		seconds[kinds++] = RULE_MAPPING | UNWIND_UNSUPPORTED;
 		seconds[kinds++] = 0;
 		seconds[kinds++] = RULE_MAPPING;
 		for (int round = 0; round < 12; round++) {

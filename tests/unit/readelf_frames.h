@@ -84,7 +84,10 @@ static bool frame_agrees(const struct frame_lines *lines, uint32_t rule)
 		return rule == UNWIND_RULE(UNWIND_UNSUPPORTED, 0, 0, 0);
 	if (!frame_saved(lines->rbx, &rbx))
 		rbx = UNWIND_RBX_LOST;
-	if (cfa != UNWIND_UNSUPPORTED && (UNWIND_RBP_AT(rule) != rbp || UNWIND_RBX_AT(rule) != rbx))
+	if (cfa == UNWIND_PLT && (rbx || UNWIND_PUSHED_AT(rule) > 15))
+		return false;
+	if (cfa != UNWIND_UNSUPPORTED &&
+	    (UNWIND_RBP_AT(rule) != rbp || (cfa != UNWIND_PLT && UNWIND_RBX_AT(rule) != rbx)))
 		return false;
 	/* Which expression it is readelf does not print here; handmade ones are tested by themselves. */
 	if (expression)

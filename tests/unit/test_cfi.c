@@ -103,7 +103,7 @@ static void put_fde(struct made_file *file, size_t cie, uint64_t start, uint64_t
 
 /*
  * The table of @file in words: "0:rsp+8 4:rsp+16,c-16,b-24 100:none", places counted from CODE, in hex; c is
- * where rbp was saved, b where rbx was, b? that it is lost.
+ * where rbp was saved, b where rbx was, b? that it is lost; "plt+8,11" is pushed at 11.
  */
 static const char *rows_of(const struct made_file *file)
 {
@@ -133,7 +133,9 @@ static const char *rows_of(const struct made_file *file)
 			used += sprintf(text + used, "%+d", UNWIND_OFFSET(row->rule));
 		if (UNWIND_RBP_AT(row->rule))
 			used += sprintf(text + used, ",c%+d", UNWIND_SAVED(UNWIND_RBP_AT(row->rule)));
-		if (UNWIND_RBX_AT(row->rule) == UNWIND_RBX_LOST)
+		if (UNWIND_CFA(row->rule) == UNWIND_PLT)
+			used += sprintf(text + used, ",%u", UNWIND_PUSHED_AT(row->rule));
+		else if (UNWIND_RBX_AT(row->rule) == UNWIND_RBX_LOST)
 			used += sprintf(text + used, ",b?");
 		else if (UNWIND_RBX_AT(row->rule))
 			used += sprintf(text + used, ",b%+d", UNWIND_SAVED(UNWIND_RBX_AT(row->rule)));
@@ -254,8 +256,17 @@ static void sizes(void **state)
 static void expressions(void **state)
 {
 	(void)state;
-	ROWS("0:plt+8 100:none", PLT(8, 0x3b));
-	ROWS("0:unsupported 100:none", PLT(8, 0x3a));
+	/* lit11; lit10, lit9, lit5, as linkers wrote them for stubs with bnd or endbr64; the least and the
+	 * largest */
+	ROWS("0:plt+8,11 100:none", PLT(8, 0x3b));
+	ROWS("0:plt+8,10 1:plt+8,9 2:plt+8,5 3:plt+16,0 4:plt+8,15 100:none", PLT(8, 0x3a), 0x41,
+	     PLT(8, 0x39), 0x41, PLT(8, 0x35), 0x41, PLT(16, 0x30), 0x41, PLT(8, 0x3f));
+	/* what is no such number */
+	ROWS("0:unsupported 2:rsp+8 100:none", PLT(8, 0x2f), 0x41, PLT(8, 0x40), 0x41, 0x0c, 7, 8);
+	/* rbp may be saved, rbx not: its place is taken */
+	ROWS("0:plt+8,c-16,9 1:unsupported 2:plt+8,c-16,9 100:none", PLT(8, 0x39), 0x86, 2, 0x41, 0x83, 3,
+	     0x41, 0x08, 3);
+	ROWS("0:unsupported 100:none", PLT(8, 0x39), 0x07, 3);
 	ROWS("0:*rsp+16,c-16 100:none", 0x0f, 3, 0x77, 16, 0x06, 0x86, 2);
 	/* DRAP: both expressions, or no row can say it */
 	ROWS("0:*rbp-8 100:none", 0x0f, 3, 0x76, 0x78, 0x06, 0x10, 6, 2, 0x76, 0);

@@ -78,6 +78,12 @@ static uint64_t digest_all(uint64_t secret, const struct image *image, const str
 
 	digest = digest_section(digest, secret, &frames->debug);
 	digest = digest_bytes(digest, secret, &frames->start_context, sizeof(frames->start_context));
+	digest = digest_word(digest, secret, frames->gaps.count);
+	vec_each (gap, &frames->gaps) {
+		uint64_t words[] = {gap->start, gap->end, gap->rule};
+
+		digest = digest_bytes(digest, secret, words, sizeof(words));
+	}
 	for (size_t i = 0; i < image->segment_count; i++) {
 		uint64_t words[] = {image->segments[i].vaddr, image->segments[i].memory_size,
 				    image->segments[i].executable};

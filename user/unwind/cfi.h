@@ -44,7 +44,7 @@ enum cfi_frame {
 	CFI_FRAME_DEREF_RBP,  /* *(rbp + expression_offset) */
 	CFI_FRAME_DEREF_RSP,  /* *(rsp + expression_offset) */
 	CFI_FRAME_DEREF_RSP8, /* *(rsp + expression_offset) + 8 */
-	CFI_FRAME_PLT,        /* rsp + expression_offset, 8 more where rip & 15 is 11 or above */
+	CFI_FRAME_PLT,        /* rsp + expression_offset, 8 more where rip & 15 is pushed_at or above */
 	CFI_FRAME_OTHER,
 };
 
@@ -52,6 +52,7 @@ struct cfi_state {
 	enum cfi_frame frame;
 	uint64_t cfa_register;
 	int64_t cfa_offset, expression_offset;
+	uint8_t pushed_at;
 	struct cfi_rule rbp, rbx, return_address;
 };
 

@@ -68,15 +68,30 @@ static bool is_rest(const struct cursor *cursor, const uint8_t *wanted, size_t s
 	return !cursor->failed && cursor__rest(cursor) == size && !memcmp(cursor->at, wanted, size);
 }
 
+/*
+ * The linker's, for lazy PLT entries of 16 bytes each: where in them the push is done is 11, 9 where they
+ * begin by endbr64, 5 where by the push itself.
+ */
+static bool is_plt(const struct cursor *cursor, uint8_t *pushed_at)
+{
+	uint8_t plt[] = {DW_OP_breg16, 0,          DW_OP_lit15, DW_OP_and, DW_OP_lit0,
+			 DW_OP_ge,     DW_OP_lit3, DW_OP_shl,   DW_OP_plus};
+	enum { LITERAL = 4 };
+
+	if (cursor__rest(cursor) != sizeof(plt) || cursor->at[LITERAL] < DW_OP_lit0 ||
+	    cursor->at[LITERAL] > DW_OP_lit15)
+		return false;
+	plt[LITERAL] = cursor->at[LITERAL];
+	*pushed_at = plt[LITERAL] - DW_OP_lit0;
+	return is_rest(cursor, plt, sizeof(plt));
+}
+
 /* An expression is not evaluated; those that compilers and linkers write are known by their bytes. */
 static void take_frame_expression(struct cursor expression, struct cfi_state *state)
 {
 	static const uint8_t deref[] = {DW_OP_deref};
 	/* OpenSSL's: where the caller's rsp was kept before it pushed the return address. */
 	static const uint8_t deref8[] = {DW_OP_deref, DW_OP_plus_uconst, 8};
-	/* The linker's, for lazy PLT entries: 16 bytes each, the push done from the 11th on. */
-	static const uint8_t plt[] = {DW_OP_breg16, 0,          DW_OP_lit15, DW_OP_and, DW_OP_lit11,
-				      DW_OP_ge,     DW_OP_lit3, DW_OP_shl,   DW_OP_plus};
 	uint64_t base = cursor__number(&expression, 1);
 	int64_t offset = cursor__sleb(&expression);
 
@@ -88,7 +103,7 @@ static void take_frame_expression(struct cursor expression, struct cfi_state *st
 		state->frame = CFI_FRAME_DEREF_RSP;
 	else if (base == DW_OP_breg7 && is_rest(&expression, deref8, sizeof(deref8)))
 		state->frame = CFI_FRAME_DEREF_RSP8;
-	else if (base == DW_OP_breg7 && is_rest(&expression, plt, sizeof(plt)))
+	else if (base == DW_OP_breg7 && is_plt(&expression, &state->pushed_at))
 		state->frame = CFI_FRAME_PLT;
 }
 

@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unwind/gaps.h"
+
 #define MAX_CODE  (1u << 24) /* glibc's is 1.4 MB */
 #define ALIGNMENT 16         /* of functions that are written by hand (ENTRY, sysdeps/x86/sysdep.h) */
 
+/* Or may have it within. */
 static bool is_glibc(const struct image *image)
 {
 	const char *slash = strrchr(image->path, '/'), *name = slash ? slash + 1 : image->path;
 
 	/* Until 2.33 the file was called by the version. */
-	return !strncmp(name, "libc.so.6", 9) || !strncmp(name, "libc-2.", 7);
+	return !strncmp(name, "libc.so.6", 9) || !strncmp(name, "libc-2.", 7) || gaps__starts_alone(image);
 }
 
 static uint64_t find_in(const uint8_t *code, size_t size, uint64_t vaddr)

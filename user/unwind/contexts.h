@@ -7,9 +7,9 @@
 #include "target/image.h"
 
 /*
- * The vaddr of __start_context in glibc, to which a context's function returns though nothing called it from
- * there: it has no symbol, and its call frame information takes what lies on the stack for a return address.
- * 0 in other files, and where its code is not as expected.
+ * The vaddr of __start_context in glibc or a static program, to which a context's function returns though
+ * nothing called it from there: it has no symbol, and its call frame information takes what lies on the stack
+ * for a return address. 0 in other files, and where its code is not as expected.
  */
 uint64_t contexts__find_start(const struct image *image);
 

@@ -155,11 +155,15 @@ int call_frames__read(const struct image *image, struct call_frames *frames, str
 		return err;
 	frames__find_debug(image, &frames->debug);
 	frames->start_context = contexts__find_start(image);
-	return 0;
+	err = gaps__find(image, &frames->gaps, error);
+	if (err)
+		call_frames__free(frames);
+	return err;
 }
 
 void call_frames__free(struct call_frames *frames)
 {
 	free((void *)frames->eh.bytes);
+	gaps__free(&frames->gaps);
 	*frames = (struct call_frames){0};
 }

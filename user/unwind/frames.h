@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "target/image.h"
 #include "unwind/cfi.h"
+#include "unwind/gaps.h"
 
 /*
  * Reads .eh_frame: by its section header, or, in files without, by PT_GNU_EH_FRAME. section->bytes is NULL
@@ -23,6 +24,7 @@ void frames__find_debug(const struct image *image, struct cfi_section *section);
 struct call_frames {
 	struct cfi_section eh, debug;
 	uint64_t start_context; /* contexts__find_start */
+	struct gaps gaps;
 };
 
 /* Nothing in files that are not for x86-64. Returns 0 or a negative errno. */

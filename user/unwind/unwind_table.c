@@ -96,6 +96,11 @@ static uint32_t rule_of(const struct cfi_cie *cie, const struct cfi_state *state
 		return UNWIND_RULE(UNWIND_UNSUPPORTED, 0, 0, 0);
 	if (cfa != UNWIND_DEREF_RBP && !place_of(rbp, &rbp_at))
 		return UNWIND_RULE(UNWIND_UNSUPPORTED, 0, 0, 0);
+	/* The push's place is where other rows have rbx's. */
+	if (cfa == UNWIND_PLT)
+		return state->rbx.saved == CFI_UNSPECIFIED || state->rbx.saved == CFI_SAME
+			       ? UNWIND_RULE(cfa, offset / 8, rbp_at, state->pushed_at)
+			       : UNWIND_RULE(UNWIND_UNSUPPORTED, 0, 0, 0);
 	/* Hardly anything is found by rbx: who needs it is told that it is lost, the others go on. */
 	if (state->rbx.saved == CFI_UNDEFINED || !place_of(&state->rbx, &rbx_at))
 		rbx_at = UNWIND_RBX_LOST;
@@ -244,6 +249,60 @@ static int add_section(const struct image *image, const struct cfi_section *sect
 	return err;
 }
 
+/* Whether a row says something of every byte from @start to before @end. */
+static bool is_described(const struct unwind_table *table, uint64_t start, uint64_t end)
+{
+	const struct unwind_row *row = unwind_table__find(table, start), *last = table->items + table->count;
+
+	if (!row)
+		return false;
+	for (; row < last && table->base + row->pc < end; row++) {
+		if (row->rule == UNWIND_NONE)
+			return false;
+	}
+	return true;
+}
+
+/* Cuts off what is not in @gap: where a process begins is one piece of code, of which nothing is said. */
+static bool fits_in(const struct unwind_table *table, struct gap *gap)
+{
+	const struct unwind_row *row = unwind_table__find(table, gap->start), *next;
+
+	if (UNWIND_CFA(gap->rule) != UNWIND_END)
+		return !is_described(table, gap->start, gap->end);
+	if (row && row->rule != UNWIND_NONE)
+		return false;
+	next = row ? row + 1 : table->items;
+	if (next < table->items + table->count && table->base + next->pc < gap->end)
+		gap->end = table->base + next->pc;
+	return true;
+}
+
+static int fill_gaps(const struct image *image, const struct gaps *gaps, struct unwind_table *table)
+{
+	struct unwind_table second = {.base = table->base};
+	int err = 0;
+
+	vec_each (gap, gaps) {
+		struct cfi_fde range = {.start = gap->start, .end = gap->end};
+		struct gap part = *gap;
+
+		if (!clip_to_code(image, &range) || range.end - table->base > UINT32_MAX)
+			continue;
+		part.end = range.end;
+		if (!fits_in(table, &part))
+			continue;
+		err = add_row(&second, (uint32_t)(part.start - table->base), part.rule);
+		err = err ? err : add_row(&second, (uint32_t)(part.end - table->base), UNWIND_NONE);
+		if (err)
+			break;
+	}
+	if (!err && second.count)
+		err = merge(table, &second);
+	unwind_table__free(&second);
+	return err;
+}
+
 /* Counts, and gives back what the table grew too much. */
 static void finish(struct unwind_table *table)
 {
@@ -277,6 +336,7 @@ int unwind_table__from_frames(const struct image *image, const struct call_frame
 	table->base -= table->base % PAGE_SIZE;
 	err = add_section(image, &frames->eh, frames->start_context, table);
 	err = err ? err : add_section(image, &frames->debug, frames->start_context, table);
+	err = err ? err : fill_gaps(image, &frames->gaps, table);
 	if (err) {
 		unwind_table__free(table);
 		return error__set(error, -err, "%s: no room for its unwind table: %s", image->path,

@@ -18,9 +18,9 @@ struct unwind_table {
 };
 
 /*
- * Compiles the call frame information of @image. A file without any gives 0 and no rows. Code between
- * functions (no FDE) is UNWIND_NONE. Broken CIEs and FDEs are passed over, the rest is used. Returns 0 or a
- * negative errno.
+ * Compiles the call frame information of @image, and fills its gaps. A file without any gives 0 and no rows.
+ * Other code without an FDE is UNWIND_NONE. Broken CIEs and FDEs are passed over, the rest is used. Returns 0
+ * or a negative errno.
  */
 int unwind_table__compile(const struct image *image, struct unwind_table *table, struct error *error);
 /* The same from what has been read of it. */
