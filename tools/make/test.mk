@@ -152,10 +152,15 @@ $(FUZZ)/seeds: tests/fuzz/seeds
 
 PYTEST := PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -p no:cacheprovider -ra
 
-.PHONY: check-scripts check-live
+.PHONY: check-scripts check-python check-live
 CHECKS += check-scripts
 check-scripts: all
 	$(Q)$(PYTEST) -q tests/unit
+
+# Against every interpreter that is installed, and those of MEMWATCH_PYTHONS; root, to read them. They build what they run.
+CHECKS += check-python
+check-python:
+	$(Q)$(PYTEST) -q tests/python
 
 CHECKS += check-live
 check-live: all test-targets
