@@ -169,7 +169,8 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	thread->begin.fp = regs->rbp;
 	thread->begin.bx = regs->rbx;
 	unwind__walk(thread);
-	if (thread->last_domain == domain && last->total && capture__same_127((struct stack_127 *)last, stack))
+	if (thread->last_domain == domain && last->total &&
+	    capture__same_127((struct stack_127 *)last, stack))
 		return last->total;
 	key.hash = thread->hash;
 	key.account = thread->account;

@@ -17,7 +17,8 @@ static __u64 multiply(__u64 a, __u64 b)
 	return a > most ? ~0ULL : a * b;
 }
 
-/* Where the kernel sends returns that it wants to see: the first slot of the XOL area (uprobes.c). 0: nowhere.
+/* Where the kernel sends returns that it wants to see: the first slot of the XOL area (uprobes.c). 0:
+ * nowhere.
  */
 __hidden __u64 trampoline_address(void)
 {

@@ -64,8 +64,8 @@ struct walk_begin {
 struct walk {
 	__u64 ip, sp, fp;
 	__u64 bx_place, r10_place; /* where these were saved; 0: not known; IN_REGISTER: begin.bx has it */
-	__u64 window;		   /* address of the thread's window on its stack */
-	__u64 trampoline;	   /* what stands in a return address's place while its return is probed */
+	__u64 window;              /* address of the thread's window on its stack */
+	__u64 trampoline;          /* what stands in a return address's place while its return is probed */
 	__u32 exact; /* the instruction at ip is the frame's (a signal came before it); else the one before
 			is, a call */
 	__u32 flags; /* STACK_… */
@@ -266,7 +266,8 @@ long capture__total(struct registers *regs, struct thread *thread, __u32 domain,
 /* unwind.bpf.c: the stack from thread->begin on, into thread->stacks[current] and thread->hash. */
 int unwind__walk(struct thread *thread);
 
-/* unwind_rules.bpf.c: searches for the rule at @address and keeps it in rules. 0: no mapping is known there. */
+/* unwind_rules.bpf.c: searches for the rule at @address and keeps it in rules. 0: no mapping is known there.
+ */
 __u64 unwind__search(struct thread *thread, __u64 address);
 __u32 unwind__generation(struct thread *thread);
 void unwind__ask(struct thread *thread);

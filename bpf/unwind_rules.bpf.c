@@ -2,8 +2,8 @@
 /* The rule that holds at an address, by search in the table of the image that is mapped there. */
 #include "memwatch.h"
 
-/* Pages that the rows of 4 KiB of code can be on: there is at most one for each byte. libcrypto's block ciphers have
- * one for every seven. */
+/* Pages that the rows of 4 KiB of code can be on: there is at most one for each byte. libcrypto's block
+ * ciphers have one for every seven. */
 #define RANGE_PAGES (4096 / UNWIND_PAGE_ROWS + 1)
 
 __u32 unwind__search_mappings(struct unwind_space *space, __u64 address);
@@ -155,7 +155,8 @@ __hidden __u32 unwind__generation(struct thread *thread)
 	return space ? space->generation : 0;
 }
 
-/* A mapping is not known: user space is asked to look, once for each set of mappings that it has published. */
+/* A mapping is not known: user space is asked to look, once for each set of mappings that it has published.
+ */
 __hidden void unwind__ask(struct thread *thread)
 {
 	struct unwind_space *space = find_space(thread);

@@ -103,8 +103,8 @@ struct recent_block {
 #define RECENT_TAG_ADDRESS(tag)   ((tag) >> RECENT_ACCOUNT_BITS << 3)
 
 /*
- * stacks_22 … stacks_127: the key. Different frames under one hash are told apart by salt, so no two stacks share
- * an entry.
+ * stacks_22 … stacks_127: the key. Different frames under one hash are told apart by salt, so no two stacks
+ * share an entry.
  */
 struct stack_key {
 	__u64 hash;
@@ -127,8 +127,9 @@ struct stack_key {
 
 /*
  * stacks_…: the value, up to as many frames as the table is for. frames[0] is the return address into the
- * allocation function's caller. The kernel allocates an entry of a hash table as 256, 512, 1024 or 2048 bytes, and
- * these numbers of frames fill them: 80 bytes are the table's own (struct htab_elem, the key) and the first fields.
+ * allocation function's caller. The kernel allocates an entry of a hash table as 256, 512, 1024 or 2048
+ * bytes, and these numbers of frames fill them: 80 bytes are the table's own (struct htab_elem, the key) and
+ * the first fields.
  */
 struct stack_value {
 	__u32 total; /* index into totals */

@@ -10,6 +10,8 @@
 
 #include "unwind/unwind_table.h"
 
+#define GAPS 5
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* What a section's bytes come after. */
@@ -89,14 +91,13 @@ static void try_sections(const uint8_t *bytes, size_t size)
 	struct image_segment segments[] = {{.vaddr = 0x1000, .memory_size = 0x7000, .executable = true},
 					   {.vaddr = 0x10000, .memory_size = 1ull << 32, .executable = true}};
 	struct image image = {.path = "fuzz", .fd = -1, .segments = segments, .segment_count = 2};
-	struct gap gaps[] = {{0x2000, 0x2010, UNWIND_RULE(UNWIND_PLT, 1, 0, 11)},
-			     {0x2010, 0x2020, UNWIND_RULE(UNWIND_RSP, 1, 0, 0)},
-			     {0x3ff0, 0x4010, UNWIND_RULE(UNWIND_END, 0, 0, 0)},
-			     {0x7ff0, 0x8010, UNWIND_RULE(UNWIND_SIGNAL, 0, 0, 0)},
-			     {0x10010, 0x10040, UNWIND_RULE(UNWIND_END, 0, 0, 0)}};
-	struct call_frames frames = {.debug.is_debug = true,
-				     .start_context = 0x4000,
-				     .gaps = {gaps, ARRAY_SIZE(gaps), ARRAY_SIZE(gaps)}};
+	struct gap gaps[GAPS] = {{0x2000, 0x2010, UNWIND_RULE(UNWIND_PLT, 1, 0, 11)},
+				 {0x2010, 0x2020, UNWIND_RULE(UNWIND_RSP, 1, 0, 0)},
+				 {0x3ff0, 0x4010, UNWIND_RULE(UNWIND_END, 0, 0, 0)},
+				 {0x7ff0, 0x8010, UNWIND_RULE(UNWIND_SIGNAL, 0, 0, 0)},
+				 {0x10010, 0x10040, UNWIND_RULE(UNWIND_END, 0, 0, 0)}};
+	struct call_frames frames = {
+		.debug.is_debug = true, .start_context = 0x4000, .gaps = {gaps, GAPS, GAPS}};
 	struct error error = {0};
 	struct sections header;
 	struct unwind_table table;
@@ -119,7 +120,7 @@ static void try_sections(const uint8_t *bytes, size_t size)
 	frames.eh.ends_at_zero = header.eh_ends_at_zero & 1;
 	err = unwind_table__from_frames(&image, &frames, &table, &error);
 	/* What fills a gap may have a row before and one behind it. */
-	check_result(err, &table, size + 3 * ARRAY_SIZE(gaps), &error);
+	check_result(err, &table, size + 3 * GAPS, &error);
 	free((void *)frames.eh.bytes);
 	free((void *)frames.debug.bytes);
 }

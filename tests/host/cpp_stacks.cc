@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-// Calls stand_still() under C++'s ways of calling: callbacks of templates and of libstdc++, virtual bases, lambdas,
-// destructors while an exception passes, threads, and the handlers of operator new and of terminate.
+// Calls stand_still() under C++'s ways of calling: callbacks of templates and of libstdc++, virtual bases,
+// lambdas, destructors while an exception passes, threads, and the handlers of operator new and of terminate.
 #include <algorithm>
 #include <functional>
 #include <iostream>
@@ -31,12 +31,18 @@ struct right : virtual base {
 	int number = 2;
 };
 struct both : left, right {
-	int run(int value) override { return stand_still(value + left::number) + right::number; }
+	int run(int value) override
+	{
+		return stand_still(value + left::number) + right::number;
+	}
 };
 
 struct guard {
 	int value;
-	~guard() { stand_still(value); }
+	~guard()
+	{
+		stand_still(value);
+	}
 };
 
 static __attribute__((noinline)) int throws(int value)
@@ -59,13 +65,22 @@ static __attribute__((noinline)) int caught(int value)
 }
 
 struct buffer : std::streambuf {
-	int overflow(int character) override { return stand_still(character); }
-	std::streamsize xsputn(const char *, std::streamsize size) override { return stand_still(size); }
+	int overflow(int character) override
+	{
+		return stand_still(character);
+	}
+	std::streamsize xsputn(const char *, std::streamsize size) override
+	{
+		return stand_still(size);
+	}
 };
 
 /* Of letters that take their time to be found equal. */
 struct traits : std::regex_traits<char> {
-	char translate(char letter) const { return stand_still(letter); }
+	char translate(char letter) const
+	{
+		return stand_still(letter);
+	}
 };
 
 static __attribute__((noinline)) void too_much()

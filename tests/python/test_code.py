@@ -28,11 +28,6 @@ def driver(program, target):
     started.end()
 
 
-@pytest.mark.parametrize("version", MISSING, ids=["%d.%d" % version for version in MISSING])
-def test_missing(version):
-    pytest.skip("no interpreter of this version is installed: nothing has been compared with it")
-
-
 def test_there_are_interpreters():
     assert THERE
 

@@ -67,7 +67,8 @@ static void say_unwinding(struct watch *watch)
 		if (!session__watched(watch->session, i)->ended)
 			whole_stacks__say(&watch->log, session__watched(watch->session, i));
 	}
-	log__say(&watch->log, 1, "unwind tables: %zu, %llu rows, %llu KiB of kernel memory, compiled in %llu ms",
+	log__say(&watch->log, 1,
+		 "unwind tables: %zu, %llu rows, %llu KiB of kernel memory, compiled in %llu ms",
 		 stats.images, (unsigned long long)stats.rows, (unsigned long long)stats.bytes >> 10,
 		 (unsigned long long)stats.compile_ns / 1000000);
 }

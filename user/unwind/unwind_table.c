@@ -252,12 +252,14 @@ static int add_section(const struct image *image, const struct cfi_section *sect
 /* Whether a row says something of every byte from @start to before @end. */
 static bool is_described(const struct unwind_table *table, uint64_t start, uint64_t end)
 {
-	const struct unwind_row *row = unwind_table__find(table, start), *last = table->items + table->count;
+	const struct unwind_row *row = unwind_table__find(table, start);
 
 	if (!row)
 		return false;
-	for (; row < last && table->base + row->pc < end; row++) {
-		if (row->rule == UNWIND_NONE)
+	for (size_t i = (size_t)(row - table->items); i < table->count; i++) {
+		if (table->base + table->items[i].pc >= end)
+			break;
+		if (table->items[i].rule == UNWIND_NONE)
 			return false;
 	}
 	return true;
@@ -266,15 +268,15 @@ static bool is_described(const struct unwind_table *table, uint64_t start, uint6
 /* Cuts off what is not in @gap: where a process begins is one piece of code, of which nothing is said. */
 static bool fits_in(const struct unwind_table *table, struct gap *gap)
 {
-	const struct unwind_row *row = unwind_table__find(table, gap->start), *next;
+	const struct unwind_row *row = unwind_table__find(table, gap->start);
+	size_t next = row ? (size_t)(row - table->items) + 1 : 0;
 
 	if (UNWIND_CFA(gap->rule) != UNWIND_END)
 		return !is_described(table, gap->start, gap->end);
 	if (row && row->rule != UNWIND_NONE)
 		return false;
-	next = row ? row + 1 : table->items;
-	if (next < table->items + table->count && table->base + next->pc < gap->end)
-		gap->end = table->base + next->pc;
+	if (next < table->count && table->base + table->items[next].pc < gap->end)
+		gap->end = table->base + table->items[next].pc;
 	return true;
 }
 
