@@ -272,12 +272,23 @@ struct unwind_page *fake_page(__u32 number)
 		       : NULL;
 }
 
+static void put_tables(void)
+{
+	static const struct unwind_page none;
+	static const struct unwind_page header = {{1, 1, (FAKE_FRAME_CODE >> UNWIND_PC_SHIFT) + 1}};
+	static const struct unwind_page rows = {{0, UNWIND_RULE(UNWIND_RBP, 2, 1, 0)}};
+
+	fake_page__put(FAKE_NO_ROWS, &none);
+	fake_page__put(FAKE_FRAME_ROWS, &header);
+	fake_page__put(FAKE_FRAME_ROWS + 1, &none);
+	fake_page__put(FAKE_FRAME_ROWS + 2, &rows);
+}
+
 void fake__start(const struct fake_room *room)
 {
 	static const __u32 frames[STACK_CLASSES] = {22, 54, 118, 127};
 	static const struct fake_room plenty;
 	struct fake_map *map = &fake.threads;
-	static const struct unwind_page no_rows;
 	__u32 zero = 0;
 	void *image;
 
@@ -297,7 +308,7 @@ void fake__start(const struct fake_room *room)
 	make_array(&fake.rules, sizeof(struct unwind_cached), 1u << UNWIND_RULES_BITS, 1);
 	for (int i = 0; i < FAKE_CHUNKS; i++)
 		make_hash(&fake.chunks[i], sizeof(__u32), sizeof(struct unwind_page), UNWIND_CHUNK_PAGES);
-	fake_page__put(FAKE_NO_ROWS, &no_rows);
+	put_tables();
 	pid_namespace_inum = 0;
 	follow_forks = 0;
 	max_totals = (room->stacks ? room->stacks : 4096) + 1;

@@ -61,9 +61,16 @@ struct fake_memory {
 	VEC(struct fake_region) regions;
 };
 
-#define FAKE_CPUS    3
-#define FAKE_CHUNKS  32
-#define FAKE_NO_ROWS 1 /* the number of a page that is the header of an empty table */
+#define FAKE_CPUS   3
+#define FAKE_CHUNKS 32
+/*
+ * Tables: numbers of their first pages. One is empty; by the other, 2 MiB of code have frame pointers
+ * throughout. Then come pages that are free.
+ */
+#define FAKE_NO_ROWS    1
+#define FAKE_FRAME_ROWS 2
+#define FAKE_PAGES_FREE 5
+#define FAKE_FRAME_CODE 0x200000u
 
 struct fake {
 	struct task_struct *task;

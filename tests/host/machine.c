@@ -9,6 +9,8 @@ struct machine_process *machine__process(int number, enum machine_mode mode)
 	process->mode = mode;
 	process->xol.vaddr = TRAMPOLINE;
 	process->mm.uprobes_state.xol_area = &process->xol;
+	/* Where the outermost frame's rbp points, which is 0: there is no return address. */
+	fake_memory__add(&process->memory, 0, 16);
 	return process;
 }
 
@@ -42,12 +44,14 @@ void machine__free(struct machine_process *process)
 __u32 machine__watch(int number)
 {
 	struct process_entry entry = {.account = next_account, .space = next_account};
-	struct unwind_space space = {.count = 1, .generation = next_account++};
+	struct unwind_space space = {.count = 3, .generation = next_account++};
+	__u64 end = MACHINE_CODE + FAKE_FRAME_CODE;
 	__u32 key = number;
 
-	space.mappings[0] = (struct unwind_mapping){4096, USER_LIMIT, 4096, FAKE_NO_ROWS};
+	space.mappings[0] = (struct unwind_mapping){4096, MACHINE_CODE, 4096, FAKE_NO_ROWS};
+	space.mappings[1] = (struct unwind_mapping){MACHINE_CODE, end, 0, FAKE_FRAME_ROWS};
+	space.mappings[2] = (struct unwind_mapping){end, USER_LIMIT, 4096, FAKE_NO_ROWS};
 	bpf_map_update_elem(&spaces, &entry.space, &space, BPF_ANY);
-
 	bpf_map_update_elem(&processes, &key, &entry, BPF_ANY);
 	return entry.account;
 }

@@ -15,6 +15,7 @@ enum machine_mode { MACHINE_SESSION, MACHINE_MULTI, MACHINE_PERF, MACHINE_MODES 
 #define STACK_BYTES   0x4000u
 #define STACKS_LOWEST 0x7f0000000000ull
 #define STACKS_APART  0x100000ull
+#define MACHINE_CODE  0x400000ull /* and FAKE_FRAME_CODE bytes on */
 
 struct machine_thread;
 
@@ -48,8 +49,8 @@ struct machine_process *machine__process(int number, enum machine_mode mode);
 struct machine_thread *machine__thread(struct machine_process *process, int number, __u64 start);
 /* Frees a process, but not its threads, which go by free(). */
 void machine__free(struct machine_process *process);
-/* Adds the process to those watched, as user/snapshot/engine.c does; its account. Its code has no rows:
- * stacks are walked by frame pointers, to one that is 0. */
+/* Adds the process to those watched, as user/snapshot/engine.c does; its account. Its code keeps frame
+ * pointers, the outermost being 0: at MACHINE_CODE it has rows that say so, elsewhere none. */
 __u32 machine__watch(int number);
 
 void machine__switch(struct machine_thread *thread);

@@ -185,7 +185,7 @@ void recordings__load(struct recordings *recordings, const char *directory)
 	struct dirent **names;
 	int count = scandir(directory, &names, is_recording, alphasort);
 
-	*recordings = (struct recordings){.pages = FAKE_NO_ROWS + 1};
+	*recordings = (struct recordings){.pages = FAKE_PAGES_FREE};
 	if (count <= 0)
 		give_up("%s: no recordings", directory);
 	for (int i = 0; i < count; i++) {
