@@ -2,11 +2,16 @@
 """Fixtures. Root and the built programs are required: a test that cannot run says so as a failure, not as a skip."""
 
 import os
+import signal
 import subprocess
 
 import pytest
 
 from helpers import LIBORACLE, MEMWATCH, ORACLE_READ, Child, Finished, Oracle, read_reports
+
+# A shell starts what it runs in the background with SIGINT ignored, and so would the tests' programs be.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config):
