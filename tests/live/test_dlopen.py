@@ -3,7 +3,7 @@
 
 import pytest
 
-from helpers import MEMWATCH, by_line, marked_line, read_reports, target
+from helpers import MEMWATCH, by_line, lost_blocks, marked_line, read_reports, target
 
 PLUGIN = (10_000, 10)
 ARENA = (3_000, 10)
@@ -12,7 +12,7 @@ ARENA = (3_000, 10)
 def check(report):
     assert by_line(report, "plugin.c")[marked_line("plugin.c", "kept by the plugin")] == PLUGIN
     assert by_line(report, "arena.c")[marked_line("arena.c", "kept by the arena")] == ARENA
-    assert report["losses"] == {}
+    assert lost_blocks(report) == {}
 
 
 @pytest.mark.parametrize("mode", ["session", "multi", "perf"])

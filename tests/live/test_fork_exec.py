@@ -3,7 +3,7 @@
 
 import subprocess
 
-from helpers import by_line, marked_line, sites_of_oracle, sites_of_report, target
+from helpers import by_line, lost_blocks, marked_line, sites_of_oracle, sites_of_report, target
 
 
 def depths(stdout):
@@ -19,7 +19,7 @@ def test_children_are_followed(run):
     for pid, depth in tree.items():
         report = done.at_exit(pid)
         assert by_line(report, "fork_tree.c")[line] == (1000 * (depth + 1), depth + 1), (pid, depth)
-        assert report["losses"] == {}
+        assert lost_blocks(report) == {}
 
 
 def test_children_are_left_alone_without_follow(run):
