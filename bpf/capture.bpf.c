@@ -59,6 +59,12 @@ static void count_short(__u32 flags)
 		count_loss(LOSS_STACK_NO_MAPPING, 0);
 	if (flags & STACK_NO_RULE)
 		count_loss(LOSS_STACK_NO_RULE, 0);
+	if (flags & STACK_SHORTENED)
+		count_loss(LOSS_STACK_SHORTENED, 0);
+	if (flags & STACK_CODES_FULL)
+		count_loss(LOSS_PYTHON_CODES, 0);
+	if (flags & STACK_NO_PYTHON)
+		count_loss(LOSS_PYTHON_FRAMES, 0);
 }
 
 static long look_up(struct stack_key *key, struct stack_value *stack)
@@ -98,13 +104,32 @@ static long store(struct stack_key *key, struct stack_value *stack)
 	}
 }
 
-/* A new stack's entry; -1 and counted where there is no room, -2 where another thread was first. */
-static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
+#define TOO_LONG -3
+
+/* How many frames a new stack may have, by the room that is left; @core: those that name its line. */
+static __u32 frames_allowed(__u32 core)
 {
-	__u32 index = take_index();
-	struct total *total = bpf_map_lookup_elem(&totals, &index);
+	__u32 used = used_totals;
+
+	if (used < max_totals - max_totals / 4)
+		return STACK_FRAMES_MAX;
+	return used < max_totals - max_totals / 8 ? STACK_FRAMES_SHORT : core;
+}
+
+/*
+ * A new stack's entry; -1 and counted where there is no room, -2 where another thread was first, TOO_LONG
+ * where there is only room for shorter ones.
+ */
+static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes, __u32 core)
+{
+	struct total *total;
+	__u32 index;
 	long err;
 
+	if (stack->nframes > frames_allowed(core))
+		return TOO_LONG;
+	index = take_index();
+	total = bpf_map_lookup_elem(&totals, &index);
 	if (!index || !total) {
 		count_loss(LOSS_STACKS_FULL, bytes);
 		return -1;
@@ -119,13 +144,14 @@ static long insert(struct stack_key *key, struct stack_value *stack, __u64 bytes
 		return -1;
 	}
 	count_short(stack->flags);
+	__sync_fetch_and_add(&used_totals, 1);
 	total->key = *key;
 	total->ready = 1;
 	return index;
 }
 
 /* The total of @key's stack, made if it is new; -1 where it could not be recorded. */
-static long find_or_insert(struct stack_key *key, struct stack_value *stack, __u64 bytes)
+static long find_or_insert(struct stack_key *key, struct stack_value *stack, __u64 bytes, __u32 core)
 {
 	__u32 salt;
 	long index;
@@ -134,7 +160,7 @@ static long find_or_insert(struct stack_key *key, struct stack_value *stack, __u
 		key->salt = salt;
 		index = look_up(key, stack);
 		if (!index) {
-			index = insert(key, stack, bytes);
+			index = insert(key, stack, bytes, core);
 			if (index != -2)
 				return index;
 			index = look_up(key, stack);
@@ -146,6 +172,18 @@ static long find_or_insert(struct stack_key *key, struct stack_value *stack, __u
 	}
 	count_loss(LOSS_STACK_COLLISION, bytes);
 	return -1;
+}
+
+/* The innermost @count frames, and their hash. How the stack ended further out does not matter any more. */
+static void shorten(struct thread *thread, struct stack_value *stack, __u32 count)
+{
+	__u32 i;
+
+	stack->nframes = count;
+	stack->flags = (stack->flags & (STACK_CODES_FULL | STACK_NO_PYTHON)) | STACK_SHORTENED;
+	thread->hash = 0;
+	for (i = 0; i < STACK_FRAMES_SHORT && i < count; i++)
+		thread->hash = unwind__mix(thread->hash, stack->frames[i]);
 }
 
 static __u8 size_class(__u32 frames)
@@ -162,7 +200,8 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	__u32 current = thread->current & 1;
 	struct stack_value *stack = &thread->stacks[current], *last = &thread->stacks[!current];
 	struct stack_key key = {};
-	long index;
+	long index = -1;
+	int i;
 
 	thread->begin.ip = regs->rip;
 	thread->begin.sp = regs->rsp;
@@ -172,12 +211,18 @@ __hidden long capture__total(struct registers *regs, struct thread *thread, __u3
 	if (thread->last_domain == domain && last->total &&
 	    capture__same_127((struct stack_127 *)last, stack))
 		return last->total;
-	key.hash = thread->hash;
 	key.account = thread->account;
 	key.domain = domain;
-	key.size_class = size_class(stack->nframes);
 	stack->total = 0;
-	index = find_or_insert(&key, stack, bytes);
+	for (i = 0; i < 3; i++) {
+		key.hash = thread->hash;
+		key.size_class = size_class(stack->nframes);
+		index = find_or_insert(&key, stack, bytes, thread->walk.core);
+		if (index != TOO_LONG)
+			break;
+		shorten(thread, stack,
+			stack->nframes > STACK_FRAMES_SHORT ? STACK_FRAMES_SHORT : thread->walk.core);
+	}
 	if (index < 0)
 		return -1;
 	stack->total = index;

@@ -29,6 +29,14 @@ __hidden __u64 trampoline_address(void)
 	return area ? area->vaddr : 0;
 }
 
+/* The thread's pthread_self(): kept by the kernel from its creation on, for it is never changed after. */
+__hidden __u64 fs_base(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+
+	return task->thread.fsbase;
+}
+
 /* A call whose return was never seen: the thread died or jumped out of it, or the kernel could not probe it.
  */
 __hidden void call__abandon(struct call *call)

@@ -64,6 +64,10 @@ struct uprobe_task {
 	struct return_instance *return_instances;
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
 struct signal_struct {
 	atomic_t live;
 };
@@ -79,6 +83,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	struct thread_struct thread;
 };
 
 #ifdef __bpf__

@@ -12,6 +12,7 @@
 
 #include "abi.h"
 #include "kernel.h"
+#include "python_abi.h"
 #include "unwind_abi.h"
 
 #include <linux/bpf.h>
@@ -31,6 +32,9 @@ extern const volatile _Bool keep_birth;     /* blocks' ages are asked for */
 extern volatile __u32 phase;
 extern __u32 next_account;
 extern __u32 next_total; /* index 0 stays empty */
+/* Totals in use: counted up here, down by user space. */
+extern volatile __u32 used_totals;
+extern __u32 next_code; /* 0 is none */
 
 /* The newest level of live, about how many blocks are in it, and at how many user space is asked for another.
  */
@@ -69,15 +73,30 @@ struct walk {
 	__u32 exact; /* the instruction at ip is the frame's (a signal came before it); else the one before
 			is, a call */
 	__u32 flags; /* STACK_… */
-	__u32 generation; /* of the mappings; 0: none are known */
-	__u32 reserved;
+	__u32 core;  /* frames up to Python's innermost, at most STACK_FRAMES_SHORT; else STACK_FRAMES_CORE */
+	__u32 generation;    /* of the mappings; 0: none are known */
+	__u32 python;        /* slot in pythons; 0: no interpreter is known */
+	__u64 python_frame;  /* the one to be looked at next */
+	__u64 python_word;   /* what python__step has found */
+	__u64 python_cframe; /* of the native frame whose run comes next, and */
+	__u64 python_next;   /* where that begins */
+	__u64 hash_before;   /* thread->hash without the last frame */
+	__u16 python_run;    /* enum python_run */
+	__u16 python_begun;  /* python_frame has been found */
+	__u16 python_done;   /* the frame at ip is an evaluation frame whose run has been begun */
+	__u16 python_left;   /* the native stack has ended, and Python frames are left */
+	__u16 python_first;  /* the run's first frame is still to come: it takes that one's place */
 };
 #define IN_REGISTER  1
 #define WINDOW_WORDS 64
 #define NO_WINDOW    (1ULL << 63) /* far from every user address */
 
-/* What unwind__search finds: the rule, and this. 0: the address is in no mapping that is known. */
+/* How the run of Python frames that one native evaluation frame stands for goes on. */
+enum python_run { PYTHON_NOT_BEGUN, PYTHON_GOES_ON, PYTHON_RUN_ENDS, PYTHON_UNREADABLE };
+
+/* What unwind__search finds: the rule, and these. 0: the address is in no mapping that is known. */
 #define RULE_MAPPING (1ULL << 63)
+#define RULE_PYTHON  (1ULL << 62) /* the address is in Python's evaluation function */
 
 /*
  * A thread's state. Uprobe programs are preemptible, so a per-CPU buffer could be overwritten by another
@@ -101,6 +120,8 @@ struct thread {
 	__u32 last_domain;
 	struct event event; /* one that is sent from deep in the stack */
 	__u64 window[WINDOW_WORDS];
+	__u64 python_frame[PYTHON_FRAME_BYTES / 8];
+	__u64 python_code[PYTHON_CODE_BYTES / 8];
 };
 
 /* Sizes, not types: clang leaves the types of a map within a map as forward declarations. */
@@ -184,6 +205,20 @@ struct rules_map {
 	__type(key, __u32);
 	__type(value, struct unwind_cached);
 };
+struct pythons_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PYTHONS_MAX);
+	__type(key, __u32);
+	__type(value, struct python_layout);
+};
+struct codes_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 17);
+	__type(key, struct code_key);
+	__type(value, __u32);
+};
 struct threads_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -226,6 +261,8 @@ extern struct free_totals_map free_totals SEC(".maps");
 extern struct spaces_map spaces SEC(".maps");
 extern struct unwind_chunks_map unwind_chunks SEC(".maps");
 extern struct rules_map rules SEC(".maps");
+extern struct pythons_map pythons SEC(".maps");
+extern struct codes_map codes SEC(".maps");
 extern struct threads_map threads SEC(".maps");
 extern struct processes_map processes SEC(".maps");
 extern struct losses_map losses SEC(".maps");
@@ -238,6 +275,13 @@ static __always_inline struct unwind_cached *unwind__cached(__u64 tag)
 	__u32 place = tag * 0x9e3779b97f4a7c15ULL >> (64 - UNWIND_RULES_BITS);
 
 	return bpf_map_lookup_elem(&rules, &place);
+}
+
+/* A stack's hash, frame by frame. */
+static __always_inline __u64 unwind__mix(__u64 hash, __u64 frame)
+{
+	hash = (hash ^ frame) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ (hash >> 29);
 }
 
 /* counters */
@@ -255,6 +299,7 @@ int send_event(struct event *event);
 int call__enter(struct registers *regs, __u64 cookie);
 int call__leave(struct registers *regs, __u64 cookie);
 __u64 trampoline_address(void);
+__u64 fs_base(void);
 void call__abandon(struct call *call);
 
 /*
@@ -271,6 +316,10 @@ int unwind__walk(struct thread *thread);
 __u64 unwind__search(struct thread *thread, __u64 address);
 __u32 unwind__generation(struct thread *thread);
 void unwind__ask(struct thread *thread);
+
+/* python.bpf.c */
+__u64 python__begin(struct thread *thread);
+int python__step(struct thread *thread);
 
 /* ledger.bpf.c */
 void ledger__add(struct registers *regs, struct thread *thread, __u32 domain, __u64 addr, __u64 size);

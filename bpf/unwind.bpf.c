@@ -5,6 +5,11 @@
  */
 #include "memwatch.h"
 
+#define STEPS_MAX                                                                                            \
+	(STACK_FRAMES_MAX * 3) /* a Python frame may take three: one begins its run, one is not shown */
+#define ENDS                                                                                                 \
+	(STACK_TRUNCATED | STACK_UNREADABLE | STACK_COMPLETE | STACK_NO_RULE | STACK_UNSUPPORTED |           \
+	 STACK_NO_MAPPING)
 #define RETURNS_MAX 64 /* MAX_URETPROBE_DEPTH, include/linux/uprobes.h */
 
 /* uc_mcontext.gregs in the ucontext that rsp points at in a signal frame
@@ -212,10 +217,8 @@ static __always_inline __u64 find_rule(struct thread *thread, __u64 address)
 }
 
 /* Puts the caller's frame in thread->walk. 1: there is one; 0: the stack ends here, walk.flags says why. */
-static __always_inline int step(struct thread *thread)
+static __always_inline int step(struct thread *thread, __u64 found)
 {
-	__u64 address = thread->walk.ip - !thread->walk.exact;
-	__u64 found = address < USER_LIMIT ? find_rule(thread, address) : 0; /* a signal may come anywhere */
 	__u32 rule = found;
 
 	switch (UNWIND_CFA(rule)) {
@@ -240,26 +243,99 @@ static __always_inline int step(struct thread *thread)
 	}
 }
 
-static __always_inline __u64 mix(__u64 hash, __u64 frame)
-{
-	hash = (hash ^ frame) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ (hash >> 29);
-}
-
 struct stacking {
 	struct thread *thread;
 };
+
+/* A Python frame; the first of a run takes the place of the evaluation frame that runs it. */
+static __always_inline long next_python(struct thread *thread, struct stack_value *stack)
+{
+	int run = python__step(thread);
+	__u64 frame = thread->walk.python_word;
+	__u32 place;
+
+	if (run == PYTHON_UNREADABLE) {
+		thread->walk.flags |= STACK_NO_PYTHON;
+		thread->walk.python_frame = 0; /* which frames are the next run's cannot be told */
+	}
+	if (!thread->walk.python_frame || (run != PYTHON_GOES_ON && !thread->walk.python_left))
+		thread->walk.python_run = PYTHON_NOT_BEGUN;
+	if (!frame)
+		return thread->walk.python_left && !thread->walk.python_frame;
+	place = stack->nframes - thread->walk.python_first;
+	barrier_var(place);
+	if (place >= STACK_FRAMES_MAX) {
+		thread->walk.flags |= STACK_TRUNCATED;
+		return 1;
+	}
+	/* The evaluation frame is none of the stack's: its many places would make one stack many. */
+	thread->hash =
+		unwind__mix(thread->walk.python_first ? thread->walk.hash_before : thread->hash, frame);
+	thread->walk.python_first = 0;
+	if (!thread->walk.core)
+		thread->walk.core = place < STACK_FRAMES_SHORT ? place + 1 : STACK_FRAMES_SHORT;
+	stack->frames[place] = frame;
+	stack->nframes = place + 1;
+	return thread->walk.python_left && !thread->walk.python_frame;
+}
+
+/*
+ * No native frame is left. Python frames may be: where the stack could not be followed, or had more of them
+ * than evaluation frames could be told (≤ 3.10: generators that an exception is thrown through). They are
+ * true. 1: none is.
+ */
+static __always_inline long end_natively(struct walk *walk)
+{
+	if (!walk->python_begun || !walk->python_frame)
+		return 1;
+	walk->python_run = PYTHON_GOES_ON;
+	walk->python_left = 1;
+	walk->python_first = 0;
+	return 0;
+}
+
+/* The native frame at ip is Python's evaluation function. 1: it is to be gone through. */
+static __always_inline int begin_python(struct thread *thread)
+{
+	struct walk *walk = &thread->walk;
+
+	walk->python_done = 1;
+	if (!walk->python_begun) {
+		walk->python_begun = 1;
+		walk->python_frame = python__begin(thread);
+		if (!walk->python_frame)
+			walk->flags |= STACK_NO_PYTHON;
+	}
+	if (!walk->python_frame)
+		return 0;
+	walk->python_run = PYTHON_GOES_ON;
+	walk->python_first = 1;
+	return 1;
+}
+
+static __always_inline __u64 find_here(struct thread *thread)
+{
+	__u64 address = thread->walk.ip - !thread->walk.exact;
+
+	return address < USER_LIMIT ? find_rule(thread, address) : 0; /* a signal may come anywhere */
+}
 
 static long next_frame(__u32 i, struct stacking *stacking)
 {
 	struct thread *thread = stacking->thread;
 	struct stack_value *stack = &thread->stacks[thread->current & 1];
 	__u32 count = stack->nframes, before = count - 1;
-	__u64 frame;
+	__u64 found, frame;
 
 	(void)i;
-	if (!step(thread))
-		return 1;
+	if (thread->walk.python_run == PYTHON_GOES_ON)
+		return next_python(thread, stack);
+	found = find_here(thread);
+	if (found & RULE_PYTHON && !thread->walk.python_done && begin_python(thread))
+		return 0;
+	thread->walk.python_done = 0;
+	if (!step(thread, found))
+		return end_natively(&thread->walk);
 	if (count >= STACK_FRAMES_MAX) {
 		thread->walk.flags |= STACK_TRUNCATED;
 		return 1;
@@ -274,7 +350,8 @@ static long next_frame(__u32 i, struct stacking *stacking)
 	}
 	stack->frames[count] = frame;
 	stack->nframes = count + 1;
-	thread->hash = mix(thread->hash, frame);
+	thread->walk.hash_before = thread->hash;
+	thread->hash = unwind__mix(thread->hash, frame);
 	return 0;
 }
 
@@ -292,12 +369,28 @@ static __always_inline void walk_once(struct thread *thread)
 	walk->exact = 0;
 	walk->flags = 0;
 	walk->window = NO_WINDOW;
+	walk->python_run = PYTHON_NOT_BEGUN;
+	walk->python_begun = 0;
+	walk->python_done = 0;
+	walk->python_left = 0;
+	walk->python_frame = 0;
 	walk->generation = unwind__generation(thread);
-	thread->hash = mix(0, walk->ip);
+	walk->hash_before = 0;
+	walk->core = 0;
+	thread->hash = unwind__mix(0, walk->ip);
 	stack->frames[0] = walk->ip;
 	stack->nframes = 1;
-	bpf_loop(STACK_FRAMES_MAX, next_frame, &stacking, 0);
+	bpf_loop(STEPS_MAX, next_frame, &stacking, 0);
+	/* Python's frames go on, or those that are not shown took all steps. */
+	if (walk->python_run == PYTHON_GOES_ON || !(walk->flags & ENDS))
+		walk->flags |= STACK_TRUNCATED;
+	/* There is one reason: what came first. */
+	if (walk->flags & STACK_TRUNCATED)
+		walk->flags &= walk->flags & (ENDS ^ STACK_COMPLETE ^ STACK_TRUNCATED) ? ~STACK_TRUNCATED
+										       : ~STACK_COMPLETE;
 	stack->flags = walk->flags;
+	if (!walk->core)
+		walk->core = STACK_FRAMES_CORE;
 }
 
 /*

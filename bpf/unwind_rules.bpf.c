@@ -119,6 +119,19 @@ static __always_inline __u32 find_row(__u32 image, __u32 pc)
 	return unwind__search_rows(page, low & (UNWIND_PAGE_ROWS - 1), high & (UNWIND_PAGE_ROWS - 1), pc);
 }
 
+static __always_inline int is_evaluation(__u32 slot, __u64 address)
+{
+	struct python_layout *layout = bpf_map_lookup_elem(&pythons, &slot);
+	__u32 i;
+
+	for (i = 0; layout && i < PYTHON_RANGES_MAX; i++) {
+		if (i < layout->range_count && address >= layout->ranges[i].start &&
+		    address < layout->ranges[i].end)
+			return 1;
+	}
+	return 0;
+}
+
 /* The generation is that of the mappings that were searched. */
 __noinline __u64 unwind__search(struct thread *thread, __u64 address)
 {
@@ -136,7 +149,10 @@ __noinline __u64 unwind__search(struct thread *thread, __u64 address)
 	found = RULE_MAPPING;
 	if (mapping->image)
 		found |= find_row(mapping->image, mapping->pc + (__u32)(address - mapping->start));
+	if (space->python && is_evaluation(space->python, address))
+		found |= RULE_PYTHON;
 	thread->walk.generation = space->generation;
+	thread->walk.python = space->python;
 	if (!space->generation)
 		return found;
 	cached = unwind__cached(UNWIND_RULE_TAG(address, space->generation));
@@ -152,6 +168,7 @@ __hidden __u32 unwind__generation(struct thread *thread)
 {
 	struct unwind_space *space = find_space(thread);
 
+	thread->walk.python = space ? space->python : 0;
 	return space ? space->generation : 0;
 }
 

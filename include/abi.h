@@ -12,6 +12,13 @@
 /* Frames a stack can have; deeper ones are cut and counted as LOSS_STACK_TRUNCATED. */
 #define STACK_FRAMES_MAX 127
 
+/*
+ * What is left of a new stack once only a quarter of the room for stacks is free; once it is an eighth, the
+ * frames up to Python's innermost or, without Python, so many. The line is right still.
+ */
+#define STACK_FRAMES_SHORT 22
+#define STACK_FRAMES_CORE  4
+
 /* A domain is a ledger of its own: the same address can be live once in each. */
 enum domain { DOMAIN_HEAP = 0, DOMAIN_MMAP = 1, DOMAIN_COUNT };
 
@@ -115,12 +122,16 @@ struct stack_key {
 };
 
 /* Why a stack ended. */
-#define STACK_TRUNCATED   1u  /* deeper than STACK_FRAMES_MAX */
-#define STACK_UNREADABLE  2u  /* at memory that could not be read */
-#define STACK_COMPLETE    4u  /* where the thread's own code begins */
-#define STACK_NO_RULE     8u  /* at code without a row, and without a frame pointer */
-#define STACK_UNSUPPORTED 16u /* at a row that says what cannot be followed */
-#define STACK_NO_MAPPING  32u /* at an address in no mapping that was known */
+#define STACK_TRUNCATED   1u   /* deeper than STACK_FRAMES_MAX */
+#define STACK_UNREADABLE  2u   /* at memory that could not be read */
+#define STACK_COMPLETE    4u   /* where the thread's own code begins */
+#define STACK_NO_RULE     8u   /* at code without a row, and without a frame pointer */
+#define STACK_UNSUPPORTED 16u  /* at a row that says what cannot be followed */
+#define STACK_NO_MAPPING  32u  /* at an address in no mapping that was known */
+#define STACK_SHORTENED   256u /* cut, since there was hardly room left for stacks */
+/* What else is wrong with it. */
+#define STACK_CODES_FULL 64u  /* a Python frame whose code object has no number */
+#define STACK_NO_PYTHON  128u /* Python frames that could not be read */
 
 /* In a frame: its code was interrupted before this address, not called from the instruction before it. */
 #define FRAME_EXACT (1ull << 63)
@@ -180,6 +191,7 @@ enum event_type {
 	EVENT_MMAP,     /* arg = addr, length, flags; followed in order by EVENT_MUNMAP, EVENT_MREMAP */
 	EVENT_MUNMAP,   /* arg = addr, length */
 	EVENT_MREMAP,   /* arg = old addr, old length, new addr, new length */
+	EVENT_CODE,     /* a Python code object has got number other; arg = address, identity */
 	EVENT_MAPPINGS, /* a stack of the account went through a mapping that is not known */
 };
 

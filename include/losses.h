@@ -42,6 +42,15 @@
 	LOSS(STACK_NO_MAPPING, "stack_no_mapping",                                                           \
 	     "stacks that end early: code that had been mapped a moment before",                             \
 	     "nothing; it is known by now")                                                                  \
+	LOSS(STACK_SHORTENED, "stack_shortened",                                                             \
+	     "stacks cut to their innermost frames: the table of stacks is nearly full",                     \
+	     "raise --max-stacks; lines and figures are right")                                              \
+	LOSS(PYTHON_FRAMES, "python_frames",                                                                 \
+	     "stacks whose Python frames could not be read: the interpreter's own stand in their place",     \
+	     "nothing; the native frames are right")                                                         \
+	LOSS(PYTHON_CODES, "python_codes",                                                                   \
+	     "stacks with Python frames that have no name: there was no room for their code objects",        \
+	     "nothing; report it if it persists")                                                            \
 	LOSS(THROWING, "throwing",                                                                           \
 	     "operator new calls not recorded: they asked for more than the machine has, and could throw, "  \
 	     "which no "                                                                                     \

@@ -85,7 +85,7 @@ struct unwind_space {
 	__u32 count;
 	__u32 generation; /* of its contents: a number that no others have, 1 … UNWIND_GENERATIONS - 1 */
 	__u32 asked;      /* 1: user space has been asked to read the mappings again, and has not yet */
-	__u32 reserved;
+	__u32 python;     /* slot in pythons; 0: none */
 	struct unwind_mapping mappings[UNWIND_MAPPINGS_MAX];
 };
 

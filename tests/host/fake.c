@@ -35,6 +35,10 @@ static struct fake_map *resolve(void *map)
 		return &fake.spaces;
 	if (map == &rules)
 		return &fake.rules;
+	if (map == &pythons)
+		return &fake.pythons;
+	if (map == &codes)
+		return &fake.codes;
 	return map; /* a level, or a chunk */
 }
 
@@ -172,6 +176,28 @@ long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 flags)
 	return vec_push(&fake.events, event);
 }
 
+/* What is reserved is not cleared. */
+void *bpf_ringbuf_reserve(void *ring, __u64 size, __u64 flags)
+{
+	if (ring != &events || size != sizeof(struct event) || flags)
+		abort();
+	if (fake.events.count >= fake.events_room)
+		return NULL;
+	return memset(malloc(size), 0xa5, size);
+}
+
+void bpf_ringbuf_submit(void *data, __u64 flags)
+{
+	struct event event;
+
+	if (flags)
+		abort();
+	memcpy(&event, data, sizeof(event));
+	free(data);
+	if (vec_push(&fake.events, event))
+		abort();
+}
+
 /* --- the current thread --- */
 
 __u64 bpf_ktime_get_ns(void)
@@ -272,12 +298,21 @@ struct unwind_page *fake_page(__u32 number)
 		       : NULL;
 }
 
+<<<<<<< HEAD
+/* As user/unwind/unwind_pages.c lays them out: the header, the index, the rows. */
+=======
+>>>>>>> main
 static void put_tables(void)
 {
 	static const struct unwind_page none;
 	static const struct unwind_page header = {{1, 1, (FAKE_FRAME_CODE >> UNWIND_PC_SHIFT) + 1}};
 	static const struct unwind_page rows = {{0, UNWIND_RULE(UNWIND_RBP, 2, 1, 0)}};
 
+<<<<<<< HEAD
+	for (int i = 0; i < FAKE_CHUNKS; i++)
+		make_hash(&fake.chunks[i], sizeof(__u32), sizeof(struct unwind_page), UNWIND_CHUNK_PAGES);
+=======
+>>>>>>> main
 	fake_page__put(FAKE_NO_ROWS, &none);
 	fake_page__put(FAKE_FRAME_ROWS, &header);
 	fake_page__put(FAKE_FRAME_ROWS + 1, &none);
@@ -306,8 +341,13 @@ void fake__start(const struct fake_room *room)
 	keep_birth = 1;
 	make_hash(&fake.spaces, sizeof(__u32), sizeof(struct unwind_space), 0);
 	make_array(&fake.rules, sizeof(struct unwind_cached), 1u << UNWIND_RULES_BITS, 1);
+<<<<<<< HEAD
+	make_array(&fake.pythons, sizeof(struct python_layout), FAKE_PYTHONS, 1);
+	make_hash(&fake.codes, sizeof(struct code_key), sizeof(__u32), 0);
+=======
 	for (int i = 0; i < FAKE_CHUNKS; i++)
 		make_hash(&fake.chunks[i], sizeof(__u32), sizeof(struct unwind_page), UNWIND_CHUNK_PAGES);
+>>>>>>> main
 	put_tables();
 	pid_namespace_inum = 0;
 	follow_forks = 0;
@@ -318,6 +358,8 @@ void fake__start(const struct fake_room *room)
 	phase = PHASE_RECORD;
 	next_account = 1;
 	next_total = 1;
+	used_totals = 0;
+	next_code = 1;
 	fake__add_level(room->live, 0);
 	/* Entry 0 is the image of new ones, as user/snapshot/engine.c puts it there. */
 	image = calloc(1, sizeof(struct thread));
@@ -341,100 +383,8 @@ void fake__stop(void)
 	fake_map__clear(&fake.recent);
 	fake_map__clear(&fake.spaces);
 	fake_map__clear(&fake.rules);
+	fake_map__clear(&fake.pythons);
+	fake_map__clear(&fake.codes);
 	vec_free(&fake.free_totals);
 	vec_free(&fake.events);
-}
-
-/* --- what there is to see --- */
-
-struct loss_counter fake__loss(enum loss reason)
-{
-	return ((struct loss_counter *)fake.losses.values)[reason];
-}
-
-__u64 fake__losses(void)
-{
-	__u64 sum = 0;
-
-	for (int reason = 0; reason < LOSS_COUNT; reason++)
-		sum += fake__loss(reason).events;
-	return sum;
-}
-
-size_t fake__stack_count(void)
-{
-	size_t count = 0;
-
-	for (int i = 0; i < STACK_CLASSES; i++)
-		count += HASH_COUNT(fake.stacks[i].entries);
-	return count;
-}
-
-__u64 fake__tally(enum tally tally)
-{
-	__u64 sum = 0;
-
-	for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++)
-		sum += ((__u64 *)fake.tallies.values)[cpu * TALLY_COUNT + tally];
-	return sum;
-}
-
-struct total *fake__total(__u32 index)
-{
-	return index < fake.totals.max_entries ? (struct total *)fake.totals.values + index : NULL;
-}
-
-static const struct recent_block *recent_blocks(void)
-{
-	return (const void *)fake.recent.values;
-}
-
-size_t fake__live_count(void)
-{
-	size_t count = 0;
-
-	for (__u32 i = 0; i < fake.recent.max_entries; i++)
-		count += !!recent_blocks()[i].tag;
-	for (__u32 level = 0; level < fake.level_count; level++)
-		count += HASH_COUNT(fake.levels[level].entries);
-	return count;
-}
-
-__u64 fake__live_bytes(void)
-{
-	struct fake_entry *entry, *next;
-	__u64 bytes = 0;
-
-	for (__u32 i = 0; i < fake.recent.max_entries; i++)
-		bytes += recent_blocks()[i].tag ? recent_blocks()[i].size : 0;
-	for (__u32 level = 0; level < fake.level_count; level++) {
-		HASH_ITER (hh, fake.levels[level].entries, entry, next)
-			bytes += ((struct live_value *)entry->value)->size;
-	}
-	return bytes;
-}
-
-struct live_value *fake__live(__u32 account, __u32 domain, __u64 addr)
-{
-	struct live_key key = {addr, account, domain};
-	static struct live_value copy;
-	struct fake_entry *entry;
-
-	for (__u32 i = 0; i < fake.recent.max_entries && domain == DOMAIN_HEAP; i++) {
-		const struct recent_block *block = &recent_blocks()[i];
-
-		if (!block->tag || RECENT_TAG_ADDRESS(block->tag) != addr ||
-		    RECENT_TAG_ACCOUNT(block->tag) != account)
-			continue;
-		copy = (struct live_value){block->size, block->size, block->birth_ns, block->total, 0};
-		return &copy;
-	}
-	for (__u32 level = 0; level < fake.level_count; level++) {
-		entry = find(&fake.levels[level], &key);
-		if (!entry)
-			continue;
-		memcpy(&copy, entry->value, sizeof(copy));
-		return &copy;
-	}
-	return NULL;
 }

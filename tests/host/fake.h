@@ -61,8 +61,9 @@ struct fake_memory {
 	VEC(struct fake_region) regions;
 };
 
-#define FAKE_CPUS   3
-#define FAKE_CHUNKS 32
+#define FAKE_CPUS    3
+#define FAKE_CHUNKS  32
+#define FAKE_PYTHONS 4
 /*
  * Tables: numbers of their first pages. One is empty; by the other, 2 MiB of code have frame pointers
  * throughout. Then come pages that are free.
@@ -80,7 +81,7 @@ struct fake {
 	unsigned cpu;
 	__u64 now;
 	struct fake_map levels[LIVE_LEVELS], stacks[STACK_CLASSES], totals, threads, processes, losses,
-		tallies, recent, spaces, rules;
+		tallies, recent, spaces, rules, pythons, codes;
 	struct fake_map chunks[FAKE_CHUNKS]; /* each page is an allocation of its own; one that is not there
 						is NULL */
 	__u32 level_count;

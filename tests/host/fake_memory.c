@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What a process has in memory. */
-#include <stdlib.h>
-#include <string.h>
+/* What a process can read. */
 #include "fake.h"
 
 unsigned char *fake_memory__add(struct fake_memory *memory, __u64 start, __u64 size)

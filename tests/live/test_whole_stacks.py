@@ -131,6 +131,19 @@ def test_sqlite(run, tmp_path):
     check("sqlite3", done.stderr, done.at_exit())
 
 
+def test_hardly_any_room(run, tmp_path):
+    """Stacks are cut where there is hardly room for more: no allocation is lost, and each is counted."""
+    script = tmp_path / "script.sql"
+    script.write_text(SQL)
+    with script.open() as stdin:
+        done = run(["--max-stacks", 1000, *TRACEBACKS], ["/usr/bin/sqlite3", "-batch", ":memory:"], stdin=stdin,
+                   timeout=300)
+    assert done.stdout.startswith("20000|")
+    early = check("sqlite3, hardly any room", done.stderr, done.at_exit(), least=0.9)
+    assert early == {"stack_shortened"}
+    assert set(done.at_exit()["losses"]) == early
+
+
 def test_python_from_its_start(run, tmp_path):
     """Among what it loads is libcrypto, which allocates by the hundred before memwatch has seen it."""
     script = tmp_path / "work.py"

@@ -36,5 +36,5 @@ uninstall:
 demo:
 	@[ "$$(id -u)" = 0 ] || { echo "make demo: watching a process needs root: sudo make demo" >&2; exit 1; }
 	$(Q)tools/install-deps --build-only python3
-	+$(Q)$(MAKE) --no-print-directory $(OUT)/memwatch $(TARGETS)/leak
-	$(Q)tools/demo $(OUT)/memwatch $(TARGETS)/leak
+	+$(Q)$(MAKE) --no-print-directory $(OUT)/memwatch
+	$(Q)tools/demo $(OUT)/memwatch tools/demo-service

@@ -9,13 +9,13 @@ TARGET_FLAGS := -D_GNU_SOURCE -std=gnu11 $(WARNINGS) -O2 -g -fno-builtin
 TARGET_NAMES := deep dlopen_late exec_chain fork_tree jit_perfmap leak mmap_program requests seccomp_target stress \
 		threads_die
 TARGET_PROGRAMS := $(TARGET_NAMES:%=$(TARGETS)/%) $(TARGETS)/cpp_new $(TARGETS)/cpp_throw $(TARGETS)/static_glibc $(TARGETS)/static_musl \
-		$(TARGETS)/static_requests $(TARGETS)/no_allocator $(TARGETS)/waits32 $(TARGETS)/plugin.so $(TARGETS)/arena.so
+		$(TARGETS)/static_requests $(TARGETS)/no_allocator $(TARGETS)/waits32 $(TARGETS)/plugin.so $(TARGETS)/arena.so $(TARGETS)/python_native.so
 ORACLE_SOURCES := $(addprefix tests/oracle/,recorder.c books.c modules.c entry.S)
 
 .PHONY: test-targets
 test-targets: $(TARGET_PROGRAMS) $(ORACLE)/liboracle.so $(ORACLE)/oracle_read
 
-$(TARGETS)/stress $(TARGETS)/threads_die: EXTRA := -pthread
+$(TARGETS)/stress $(TARGETS)/threads_die $(TARGETS)/python_native.so: EXTRA := -pthread
 $(TARGETS)/deep: EXTRA := -fno-omit-frame-pointer -fno-optimize-sibling-calls
 
 $(TARGET_NAMES:%=$(TARGETS)/%): $(TARGETS)/%: tests/targets/%.c tests/targets/handshake.h

@@ -10,7 +10,7 @@ static const struct {
 } reasons[] = {
 	{STACK_UNREADABLE, "stack_unreadable"}, {STACK_TRUNCATED, "stack_truncated"},
 	{STACK_NO_RULE, "stack_no_rule"},       {STACK_UNSUPPORTED, "stack_unsupported"},
-	{STACK_NO_MAPPING, "stack_no_mapping"},
+	{STACK_NO_MAPPING, "stack_no_mapping"}, {STACK_SHORTENED, "stack_shortened"},
 };
 
 static int64_t allocations_with(const struct watched *watched, uint32_t flag)

@@ -76,7 +76,8 @@ static bool sample_matches(const struct filter *filter, const struct patterns *p
 			   const struct profile_sample *sample)
 {
 	struct frame_walk walk;
-	uint32_t frame = frame_walk__first(&walk, filter->frames, sample);
+	uint32_t frame = filter->options->all_frames ? frame_walk__first(&walk, filter->frames, sample)
+						     : frame_walk__reported(&walk, filter->frames, sample);
 
 	do {
 		if (frame_matches(filter->frames, patterns, frame))

@@ -104,6 +104,23 @@ uint32_t frame_walk__first(struct frame_walk *walk, const struct frames *frames,
 	return walk->frame;
 }
 
+uint32_t frame_walk__reported(struct frame_walk *walk, const struct frames *frames,
+			      const struct profile_sample *sample)
+{
+	const struct profile *profile = frames->profile;
+	const uint32_t *location = profile->stacks.items + sample->first_location;
+	const uint32_t *end = location + sample->location_count;
+
+	while (location < end && profile->locations.items[*location].kind != LOCATION_PYTHON)
+		location++;
+	if (location == end || frames->native_lines)
+		return frame_walk__first(walk, frames, sample);
+	*walk = (struct frame_walk){.frames = frames, .location = location, .end = end};
+	walk->frame = profile->locations.items[*location].first_line;
+	walk->last = last_line(profile, *location);
+	return walk->frame;
+}
+
 static struct frame_key frame_key(const struct frames *frames, uint32_t frame)
 {
 	const struct profile *profile = frames->profile;

@@ -17,6 +17,7 @@
 struct frames {
 	const struct profile *profile;
 	enum group_by group_by;
+	bool native_lines;   /* samples are reported at native frames, too, where Python's are further out */
 	uint32_t *locations; /* frame → location */
 	uint32_t *outside;   /* location → its innermost frame that is no allocator's own, or FRAME_NONE */
 	uint32_t *ids;       /* frame → identity, FRAME_BY_FUNCTION; 0: not yet asked for */
@@ -27,16 +28,23 @@ struct frames {
 int frames__init(struct frames *frames, const struct profile *profile, enum group_by group_by);
 void frames__free(struct frames *frames);
 
-/* Walks a sample's frames outwards, beginning at the one that it is reported at. */
+/* Walks a sample's frames outwards, beginning at the innermost that is no allocator's own. */
 struct frame_walk {
 	const struct frames *frames;
 	const uint32_t *location, *end; /* locations still to come, the present one first */
 	uint32_t frame, last;           /* of the present location */
 };
 
-/* Returns the reported frame, or FRAME_NONE for a sample without a stack. */
+/* Returns that frame, or FRAME_NONE for a sample without a stack. */
 uint32_t frame_walk__first(struct frame_walk *walk, const struct frames *frames,
 			   const struct profile_sample *sample);
+
+/*
+ * The same from the frame that the sample is reported at: Python's innermost where it has Python frames,
+ * which is the line that its author can change; else the innermost of all.
+ */
+uint32_t frame_walk__reported(struct frame_walk *walk, const struct frames *frames,
+			      const struct profile_sample *sample);
 
 /* The caller of the frame returned before, or FRAME_NONE. */
 static inline uint32_t frame_walk__next(struct frame_walk *walk)

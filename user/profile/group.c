@@ -193,7 +193,7 @@ static int grouping__add_frames(struct grouping *grouping, uint32_t index, const
 	const struct profile_sample *sample = &grouping->frames.profile->samples.items[index];
 	bool cumulative = grouping->options->cumulative;
 	struct frame_walk walk;
-	uint32_t frame = frame_walk__first(&walk, &grouping->frames, sample);
+	uint32_t frame = frame_walk__reported(&walk, &grouping->frames, sample);
 
 	do {
 		int64_t id = frames__id(&grouping->frames, frame);
@@ -231,7 +231,7 @@ static int grouping__add_sample(struct grouping *grouping, uint32_t index)
 	if (key < 0)
 		return (int)key;
 	return grouping__add(grouping, (uint32_t)key, index,
-			     frame_walk__first(&walk, &grouping->frames, sample), &sums);
+			     frame_walk__reported(&walk, &grouping->frames, sample), &sums);
 }
 
 static int compare_domains(const void *a, const void *b, void *context)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "session/images.h"
+#include "session/pythons.h"
 #include "session/session_private.h"
 
 /*
@@ -130,6 +131,14 @@ static void book_mapping(struct session *session, const struct event *event)
 		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
 }
 
+static void learn_code(struct session *session, struct watched *watched, const struct event *event)
+{
+	struct error error = {""};
+
+	if (watched && pythons__learn(watched, event))
+		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
+}
+
 static void on_event(const struct event *event, void *context)
 {
 	struct session *session = context;
@@ -148,6 +157,9 @@ static void on_event(const struct event *event, void *context)
 	case EVENT_EXIT:
 		mark_closing(watched, "at exit");
 		mapped__forget(session, event->pid);
+		break;
+	case EVENT_CODE:
+		learn_code(session, watched, event);
 		break;
 	case EVENT_MAPPINGS:
 		if (watched)
@@ -184,8 +196,12 @@ static bool apply(struct session *session, uint64_t until_ns)
 static void keep_event(const struct event *event, void *context)
 {
 	struct session *session = context;
+	struct watched *watched = event->type == EVENT_CODE ? find_account(session, event->account) : NULL;
 	struct error error = {""};
 
+	/* A code object may be gone in a moment; its order among the others is of no matter. */
+	if (watched)
+		return learn_code(session, watched, event);
 	if (timeline__tell(&session->timeline, event))
 		fail(session, error__set(&error, ENOMEM, "out of memory"), &error);
 	if (timeline__is_full(&session->timeline))
@@ -226,6 +242,9 @@ static int probe_changed(struct session *session, struct error *error)
 }
 
 /* Whether mappings have been read that were not due yet: no descriptor tells of them any more. */
+/* An interpreter that starts is looked for every few milliseconds. */
+#define PYTHON_WAIT_MS 5
+
 static bool has_held(const struct session *session)
 {
 	return map_records__first(map_events__records(session->map_events), UINT64_MAX);
@@ -236,7 +255,7 @@ size_t session__fds(const struct session *session, int *fds, size_t room, int *w
 	uint64_t now = clock__monotonic();
 	size_t count = 0;
 
-	*wait_ms = session->behind ? 0 : -1;
+	*wait_ms = session->behind ? 0 : session->python_waiting ? PYTHON_WAIT_MS : -1;
 	if (count < room)
 		fds[count++] = engine__event_fd(session->engine);
 	if (now < session->rest_ns) {
@@ -270,6 +289,8 @@ int session__attend(struct session *session, struct error *error)
 	int err = session__catch_up(session, error);
 
 	err = err ? err : probe_changed(session, error);
+	if (session->python_waiting)
+		pythons__retry(session);
 	if (!err && (session->behind || has_held(session)))
 		rest(session, clock__read(CLOCK_THREAD_CPUTIME_ID) - began);
 	return err;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/images.h"
+#include "session/pythons.h"
 #include "snapshot/engine_unwind.h"
 
 #include <errno.h>
@@ -121,6 +122,7 @@ int images__update(struct session *session, struct watched *watched, struct erro
 		watched->seen = maps;
 		maps = (struct maps){0};
 		watched->maps_changed = false;
+		err = pythons__update(session, watched, error);
 	}
 out:
 	maps__free(&maps);

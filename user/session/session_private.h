@@ -31,6 +31,7 @@ struct session {
 	VEC(struct total) rows; /* of the ledger, by index, as of the last session__refresh */
 	VEC(struct old_blocks) old;
 	uint64_t rest_ns;              /* CLOCK_MONOTONIC until when nobody asks for new mappings */
+	bool python_waiting;           /* an interpreter has not started yet */
 	bool behind;                   /* session__handle has something to do already */
 	uint64_t tallies[TALLY_COUNT]; /* as of the last session__overhead */
 	struct session_projection projection;

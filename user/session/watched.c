@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "session/watched.h"
+#include "python_abi.h"
+#include "session/pythons.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -61,6 +63,7 @@ void watched__free(struct watched *watched)
 		profile_base__free(&watched->points[base].base);
 	profile__free(watched->profile);
 	symbol_space__free(watched->space);
+	pythons__free(watched->pythons);
 	free(watched);
 }
 
@@ -158,6 +161,15 @@ static int64_t find_location(struct watched *watched, const struct symbol *symbo
 	return location;
 }
 
+static const struct symbol *resolve(struct watched *watched, uint64_t frame)
+{
+	bool exact = frame & FRAME_EXACT;
+
+	if (frame & FRAME_IS_PYTHON)
+		return pythons__resolve(watched, frame);
+	return symbol_space__resolve(watched->space, frame & ~FRAME_EXACT, !exact);
+}
+
 /*
  * Resolves a stack. A frame-pointer walk through code without frame pointers ends in words that are no code:
  * a frame that is in no mapping ends the stack, but for the innermost, which is certain.
@@ -173,10 +185,10 @@ static int64_t make_sample(struct watched *watched, const struct stack_key *key,
 	if (key->domain >= DOMAIN_COUNT)
 		return -EPROTO;
 	for (size_t i = 0; i < stack->nframes; i++) {
-		bool exact = stack->frames[i] & FRAME_EXACT;
-		const struct symbol *symbol =
-			symbol_space__resolve(watched->space, stack->frames[i] & ~FRAME_EXACT, !exact);
+		const struct symbol *symbol = resolve(watched, stack->frames[i]);
 
+		if (!symbol)
+			return -ENOMEM;
 		if (i && symbol->kind == FRAME_UNKNOWN)
 			break;
 		index = find_location(watched, symbol, skip);

@@ -17,6 +17,7 @@
 #include "target/process.h"
 
 struct location_entry;
+struct pythons;
 
 /* What a report is the difference to. */
 enum report_base {
@@ -49,6 +50,7 @@ struct watched {
 	VEC(uint32_t) samples; /* by index into totals: the sample's index + 1; 0: none yet */
 	struct mappings mappings;
 	struct location_entry *locations; /* hash: symbol → location */
+	struct pythons *pythons;          /* NULL: not looked for yet */
 
 	struct report_point points[REPORT_BASES];
 };

@@ -22,6 +22,7 @@ struct live_levels {
 struct unwind_account {
 	uint32_t account;
 	uint32_t generation; /* of what has been published; 0: nothing has */
+	uint32_t python;     /* slot in pythons; 0: none */
 	bool closed;
 	bool borrowed;   /* forked children go by it until they have their own */
 	bool unanswered; /* nothing new was found when the kernel side asked, and it has not been told */
@@ -60,6 +61,9 @@ void levels__close(struct engine *engine);
 /* What the kernel side unwinds by: see engine_unwind.h. Returns 0 or a negative errno. */
 int engine__init_unwind(struct engine *engine);
 void engine__free_unwind(struct engine *engine);
+
+/* The mappings of @account, with Python's slot. -ENOENT: they are not known. */
+int engine__publish_python(struct engine *engine, uint32_t account, uint32_t slot);
 
 /* The table of a stack's size class; NULL for one that is none. */
 struct bpf_map *engine__stacks(const struct engine *engine, unsigned size_class);

@@ -263,6 +263,8 @@ static int forget_totals(struct engine *engine, uint32_t account)
 		if (!err)
 			err = bpf_map__update_elem(engine->skel->maps.free_totals, NULL, 0, &i, sizeof(i),
 						   BPF_ANY);
+		if (!err)
+			__atomic_fetch_sub(&engine->skel->bss->used_totals, 1, __ATOMIC_SEQ_CST);
 	}
 	return err;
 }

@@ -207,6 +207,7 @@ static int publish_space(struct engine *engine, const struct unwind_account *acc
 		return -ENOMEM;
 	space->count = (uint32_t)account->mappings.count;
 	space->generation = account->generation;
+	space->python = account->python;
 	if (account->mappings.count)
 		memcpy(space->mappings, account->mappings.items,
 		       account->mappings.count * sizeof(*space->mappings));
@@ -248,6 +249,7 @@ static int replace(struct engine *engine, struct unwind_account *known, struct u
 	}
 	fresh->account = old.account;
 	fresh->closed = old.closed;
+	fresh->python = old.python;
 	err = next_generation(engine, &fresh->generation);
 	err = err ? err : publish_space(engine, fresh);
 	if (err) {
@@ -279,6 +281,21 @@ int engine__set_mappings(struct engine *engine, pid_t pid, uint32_t account, con
 	return err ? error__set(error, -err, "cannot tell the kernel what process %d has mapped: %s", pid,
 				strerror(-err))
 		   : 0;
+}
+
+int engine__publish_python(struct engine *engine, uint32_t account, uint32_t slot)
+{
+	struct unwind_account *known = find_account(engine, account);
+	int err;
+
+	if (!known || !known->generation)
+		return -ENOENT;
+	/* What has been found so far says nothing of Python. */
+	err = next_generation(engine, &known->generation);
+	if (err)
+		return err;
+	known->python = slot;
+	return publish_space(engine, known);
 }
 
 void engine__forget_mappings(struct engine *engine, uint32_t account)

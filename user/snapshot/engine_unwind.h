@@ -4,6 +4,7 @@
 #define MEMWATCH_SNAPSHOT_ENGINE_UNWIND_H
 
 #include "snapshot/engine.h"
+#include "python_abi.h"
 #include "target/maps.h"
 
 /*
@@ -13,6 +14,10 @@
  */
 int engine__set_mappings(struct engine *engine, pid_t pid, uint32_t account, const struct maps *maps,
 			 struct image_cache *images, struct error *error);
+
+/* Tells the kernel side how Python's frames are found in @account, whose mappings it knows. 0 or a negative
+ * errno. */
+int engine__set_python(struct engine *engine, uint32_t account, const struct python_layout *layout);
 
 /* @account is closed: nobody needs its mappings, but for children that have not got their own yet. */
 void engine__forget_mappings(struct engine *engine, uint32_t account);

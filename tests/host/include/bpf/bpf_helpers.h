@@ -32,6 +32,8 @@ long bpf_map_push_elem(void *map, const void *value, __u64 flags);
 long bpf_loop(__u32 count, void *callback, void *context, __u64 flags);
 long bpf_map_pop_elem(void *map, void *value);
 long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 flags);
+void *bpf_ringbuf_reserve(void *ring, __u64 size, __u64 flags);
+void bpf_ringbuf_submit(void *data, __u64 flags);
 long bpf_probe_read_user(void *to, __u32 size, const void *address);
 __u64 bpf_ktime_get_ns(void);
 __u64 bpf_get_current_pid_tgid(void);
