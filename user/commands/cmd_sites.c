@@ -176,16 +176,6 @@ static int look_at_files(struct survey *survey, struct error *error)
 	return err;
 }
 
-static bool seen_before(const struct maps *maps, const struct mapping *mapping)
-{
-	for (const struct mapping *other = maps->items; other < mapping; other++) {
-		if (other->flags & MAPPING_EXEC && other->inode == mapping->inode &&
-		    other->device == mapping->device)
-			return true;
-	}
-	return false;
-}
-
 /* A file that cannot be read is told of only if nothing else is found, or with -v: /dev files can be mapped,
  * too. */
 static int look_at_mapping(struct survey *survey, const struct mapping *mapping)
@@ -217,7 +207,8 @@ static int look_at_process(struct survey *survey, struct error *error)
 	for (size_t i = 0; !err && i < maps.count; i++) {
 		const struct mapping *mapping = &maps.items[i];
 
-		if (!(mapping->flags & MAPPING_EXEC) || !mapping->inode || seen_before(&maps, mapping))
+		if (!(mapping->flags & MAPPING_EXEC) || !mapping->inode ||
+		    maps__has_earlier_code(&maps, mapping))
 			continue;
 		err = look_at_mapping(survey, mapping);
 		if (err)

@@ -156,16 +156,6 @@ static bool bias_of(const struct image *image, const struct mapping *mapping, ui
 	return false;
 }
 
-static bool seen_before(const struct maps *maps, const struct mapping *mapping)
-{
-	for (const struct mapping *other = maps->items; other < mapping; other++) {
-		if (other->flags & MAPPING_EXEC && other->inode == mapping->inode &&
-		    other->device == mapping->device)
-			return true;
-	}
-	return false;
-}
-
 static int read_debug_offsets(struct python *python, struct error *error)
 {
 	struct python_remote remote = python_remote__of(python->pid, &python->offsets);
@@ -235,7 +225,8 @@ int python__find(pid_t pid, const struct maps *maps, struct image_cache *cache, 
 	for (size_t i = 0; i < maps->count && found; i++) {
 		const struct mapping *mapping = &maps->items[i];
 
-		if (!(mapping->flags & MAPPING_EXEC) || !mapping->inode || seen_before(maps, mapping))
+		if (!(mapping->flags & MAPPING_EXEC) || !mapping->inode ||
+		    maps__has_earlier_code(maps, mapping))
 			continue;
 		err = try_mapping(made, mapping, cache, &other);
 		/* Of several interpreters only one may be in use. Otherwise the first says why it cannot be.

@@ -290,6 +290,28 @@ bool image__is_code(const struct image *image, uint64_t vaddr)
 	return false;
 }
 
+int image__each_code(const struct image *image, uint64_t limit, image_code_fn *visit, void *context)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < image->segment_count; i++) {
+		const struct image_segment *segment = &image->segments[i];
+		uint8_t *code;
+		ssize_t got;
+
+		if (!segment->executable || segment->file_size > limit)
+			continue;
+		code = malloc(segment->file_size + 1);
+		if (!code)
+			return -ENOMEM;
+		got = image__read(image, segment->vaddr, code, segment->file_size);
+		if (got > 0)
+			err = visit(code, (size_t)got, segment->vaddr, context);
+		free(code);
+	}
+	return err;
+}
+
 bool image__vaddr_of(const struct image *image, uint64_t offset, uint64_t *vaddr)
 {
 	bool found = false;

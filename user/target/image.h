@@ -77,6 +77,13 @@ bool image__is_code(const struct image *image, uint64_t vaddr);
 bool image__vaddr_of(const struct image *image, uint64_t offset, uint64_t *vaddr);
 
 /*
+ * Calls @visit with what the file has of each executable segment, of which larger ones than @limit bytes and
+ * those that cannot be read are passed over; not 0 ends it and is returned. -ENOMEM: no memory for one.
+ */
+typedef int image_code_fn(const uint8_t *code, size_t size, uint64_t vaddr, void *context);
+int image__each_code(const struct image *image, uint64_t limit, image_code_fn *visit, void *context);
+
+/*
  * Calls @visit for every symbol of .dynsym, then of .symtab, that names a place in the file (functions,
  * ifuncs, objects and untyped symbols; not absolute or undefined ones), until it returns non-zero; returns
  * that, 0, or a negative errno for an unreadable file. Without section headers .dynsym is found by

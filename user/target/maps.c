@@ -250,6 +250,16 @@ int maps__insert(struct maps *maps, const struct mapping *mapping)
 	return 0;
 }
 
+bool maps__has_earlier_code(const struct maps *maps, const struct mapping *mapping)
+{
+	for (const struct mapping *other = maps->items; other < mapping; other++) {
+		if (other->flags & MAPPING_EXEC && other->inode == mapping->inode &&
+		    other->device == mapping->device)
+			return true;
+	}
+	return false;
+}
+
 void maps__free(struct maps *maps)
 {
 	for (size_t i = 0; i < maps->count; i++)

@@ -40,6 +40,9 @@ int maps__insert(struct maps *maps, const struct mapping *mapping);
 /* The mapping that holds @address, or NULL. */
 const struct mapping *maps__find(const struct maps *maps, uint64_t address);
 
+/* Whether a mapping before @mapping, one of @maps' own, is of code of the same file. */
+bool maps__has_earlier_code(const struct maps *maps, const struct mapping *mapping);
+
 void maps__free(struct maps *maps);
 
 #endif

@@ -2,7 +2,6 @@
 #include "unwind/contexts.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "unwind/gaps.h"
@@ -19,7 +18,8 @@ static bool is_glibc(const struct image *image)
 	return !strncmp(name, "libc.so.6", 9) || !strncmp(name, "libc-2.", 7) || gaps__starts_alone(image);
 }
 
-static uint64_t find_in(const uint8_t *code, size_t size, uint64_t vaddr)
+/* Not 0 where it is found, in *@context. */
+static int find_in(const uint8_t *code, size_t size, uint64_t vaddr, void *context)
 {
 	/* mov %rbx,%rsp; mov (%rsp),%rdi; test %rdi,%rdi: sysdeps/unix/sysv/linux/x86_64/__start_context.S */
 	static const uint8_t start[] = {0x48, 0x89, 0xdc, 0x48, 0x8b, 0x3c, 0x24, 0x48, 0x85, 0xff};
@@ -32,29 +32,17 @@ static uint64_t find_in(const uint8_t *code, size_t size, uint64_t vaddr)
 	    !memcmp(found - sizeof(endbr64), endbr64, sizeof(endbr64)))
 		found -= sizeof(endbr64);
 	vaddr += (uint64_t)(found - code);
-	return vaddr % ALIGNMENT ? 0 : vaddr;
+	if (vaddr % ALIGNMENT)
+		return 0;
+	*(uint64_t *)context = vaddr;
+	return 1;
 }
 
 uint64_t contexts__find_start(const struct image *image)
 {
 	uint64_t found = 0;
 
-	if (!is_glibc(image))
-		return 0;
-	for (size_t i = 0; !found && i < image->segment_count; i++) {
-		const struct image_segment *segment = &image->segments[i];
-		uint8_t *code;
-		ssize_t got;
-
-		if (!segment->executable || segment->file_size > MAX_CODE)
-			continue;
-		code = malloc(segment->file_size);
-		if (!code)
-			return 0;
-		got = image__read(image, segment->vaddr, code, segment->file_size);
-		if (got > 0)
-			found = find_in(code, (size_t)got, segment->vaddr);
-		free(code);
-	}
+	if (is_glibc(image))
+		image__each_code(image, MAX_CODE, find_in, &found);
 	return found;
 }

@@ -78,8 +78,9 @@ static const struct known_code {
 	 STARTS_HERE},
 };
 
-static int add_known_in(struct gaps *gaps, const uint8_t *code, size_t size, uint64_t vaddr)
+static int add_known(const uint8_t *code, size_t size, uint64_t vaddr, void *context)
 {
+	struct gaps *gaps = context;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < sizeof(known_codes) / sizeof(*known_codes); i++) {
@@ -93,28 +94,6 @@ static int add_known_in(struct gaps *gaps, const uint8_t *code, size_t size, uin
 			continue;
 		start = vaddr + (uint64_t)(found - code);
 		err = vec_push(gaps, ((struct gap){start - known->before, start + known->size, known->rule}));
-	}
-	return err;
-}
-
-static int add_known(struct gaps *gaps, const struct image *image)
-{
-	int err = 0;
-
-	for (size_t i = 0; !err && i < image->segment_count; i++) {
-		const struct image_segment *segment = &image->segments[i];
-		uint8_t *code;
-		ssize_t got;
-
-		if (!segment->executable || segment->file_size > MAX_CODE)
-			continue;
-		code = malloc(segment->file_size + 1);
-		if (!code)
-			return -ENOMEM;
-		got = image__read(image, segment->vaddr, code, segment->file_size);
-		if (got > 0)
-			err = add_known_in(gaps, code, (size_t)got, segment->vaddr);
-		free(code);
 	}
 	return err;
 }
@@ -194,7 +173,7 @@ static int add_starts(struct gaps *gaps, const struct image *image)
 		err = add_taken(&starts, image, &landmarks.start);
 		err = err ? err : add_taken(&starts, image, &landmarks.create);
 		image__symbols(image, end_at, &starts, NULL);
-		err = err ? err : add_known(&starts, image);
+		err = err ? err : image__each_code(image, MAX_CODE, add_known, &starts);
 	}
 	vec_each (start, &starts)
 		err = err ? err : vec_push(gaps, *start);
